@@ -1,0 +1,7 @@
+//! Names in this crate's log lines.
+
+/// The target of what librdkafka itself says.
+pub(crate) const TARGET: &str = "librdkafka";
+
+/// The part of librdkafka that speaks, for example `FAIL` or `SSL`.
+pub(crate) const FACILITY: &str = "facility";

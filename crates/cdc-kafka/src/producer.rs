@@ -1,0 +1,269 @@
+//! The ordered producer.
+
+mod context;
+mod limits;
+
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use cdc_event::Sequence;
+use rdkafka::error::KafkaError;
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::types::RDKafkaErrorCode;
+use tokio::sync::oneshot;
+
+use self::context::DeliveryContext;
+pub use self::limits::{InFlight, Limits};
+use crate::client::Reachability;
+use crate::code::KafkaCode;
+use crate::error::Error;
+use crate::options::{KafkaOptions, configuration_error};
+use crate::record::OutgoingRecord;
+
+/// Sends records in the order in which they are given, and reports each delivery exactly once.
+///
+/// Idempotent, acknowledged by all in-sync replicas, without a time limit: while Kafka is away,
+/// records wait, [`Limits`] fill up, and [`try_send`](Self::try_send) says so. Records of one key
+/// arrive in the order of sending unless a delivery fails; a delivery that fails for another
+/// reason than [`Disposition::Poison`](crate::Disposition::Poison) makes the producer useless for
+/// the order: close it, make another, and send again from the watermark.
+///
+/// One task is to send. Deliveries may be taken by another.
+///
+/// Dropping it gives up what is in flight and returns at once; a thread of its own lets go of the
+/// connections. [`close`](Self::close) waits for that.
+pub struct OrderedProducer {
+    producer: Arc<BaseProducer<DeliveryContext>>,
+    limits: Limits,
+    /// Resolves when the thread has let go of the connections.
+    gone: oneshot::Receiver<()>,
+}
+
+/// What became of a record.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    /// As given to [`OrderedProducer::try_send`].
+    pub sequence: Sequence,
+    /// Acknowledged by all in-sync replicas, or why not.
+    pub result: Result<(), Error>,
+    /// When the report arrived in this process.
+    pub acknowledged_at: Instant,
+}
+
+/// Why a record was not taken. Nothing was enqueued.
+#[derive(Debug, thiserror::Error)]
+pub enum SendError {
+    /// The limits are reached: wait for [`OrderedProducer::capacity`], then send it again.
+    #[error("as much as allowed is in flight to Kafka")]
+    Full,
+    /// The record or the producer is refused.
+    #[error(transparent)]
+    Failed(Error),
+}
+
+/// The thread looks this often whether its producer is still wanted, and still of use.
+const POLL: Duration = Duration::from_millis(50);
+
+// A sequence travels through librdkafka as a pointer-sized number.
+const _: () = assert!(usize::BITS >= u64::BITS);
+
+impl OrderedProducer {
+    /// Makes a producer; connections are made in the background, whether Kafka is there or not.
+    ///
+    /// # Errors
+    ///
+    /// A property that is refused or not understood, or no thread to be had.
+    pub fn new(options: &KafkaOptions, limits: Limits) -> Result<Self, Error> {
+        let config = options.producer_config(limits)?;
+        let producer: BaseProducer<DeliveryContext> = config
+            .create_with_context(DeliveryContext::default())
+            .map_err(configuration_error)?;
+        let producer = Arc::new(producer);
+        let (done, gone) = oneshot::channel();
+        let served = Arc::clone(&producer);
+        thread::Builder::new()
+            .name("kafka-deliveries".into())
+            .spawn(move || serve(served, done))
+            .map_err(|error| Error::Thread(Arc::new(error)))?;
+        Ok(Self {
+            producer,
+            limits,
+            gone,
+        })
+    }
+
+    /// Gives a record to librdkafka, which copies it. Never blocks.
+    ///
+    /// The record is in flight until its [`Delivery`] is taken. The limits may be exceeded by the
+    /// one record that reaches them, so that a record of any size can be sent.
+    ///
+    /// # Errors
+    ///
+    /// See [`SendError`]; nothing was enqueued then.
+    pub fn try_send(
+        &self,
+        record: OutgoingRecord<'_>,
+        sequence: Sequence,
+    ) -> Result<(), SendError> {
+        let context = self.producer.context();
+        if context.in_flight.is_full(self.limits) {
+            return Err(SendError::Full);
+        }
+        let headers = native_headers(&record).map_err(SendError::Failed)?;
+        // Counted before it is sent: its delivery may be taken before `send` returns.
+        let size = record.size();
+        context.in_flight.add(size);
+        let sent = self.producer.send(BaseRecord {
+            topic: record.topic,
+            partition: record.partition.map(|partition| partition.0),
+            payload: record.value,
+            key: record.key,
+            timestamp: record.timestamp.map(|timestamp| timestamp.0),
+            headers,
+            delivery_opaque: context::opaque(sequence),
+        });
+        match sent {
+            Ok(()) => Ok(()),
+            Err((error, _)) => {
+                context.in_flight.remove(1, size);
+                Err(self.refusal(record.topic, &error))
+            }
+        }
+    }
+
+    /// Whether less than three quarters of both limits is in flight: what [`capacity`](Self::capacity) waits
+    /// for.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.producer.context().in_flight.has_room(self.limits)
+    }
+
+    /// Resolves when there is room again: below three quarters of both limits.
+    ///
+    /// Cancel safe.
+    pub async fn capacity(&self) {
+        let context = self.producer.context();
+        context
+            .room
+            .wait_until(|| context.in_flight.has_room(self.limits))
+            .await;
+    }
+
+    /// Resolves when a delivery waits to be taken, and always once the producer has become useless
+    /// ([`fatal`](Self::fatal)): what is in flight then may never be reported.
+    ///
+    /// Cancel safe.
+    pub async fn delivered(&self) {
+        let context = self.producer.context();
+        context.reported.wait_until(|| context.has_news()).await;
+    }
+
+    /// Appends the deliveries that have been reported. Never blocks.
+    pub fn take_deliveries(&self, into: &mut Vec<Delivery>) {
+        let context = self.producer.context();
+        context.take(into);
+        if context.in_flight.has_room(self.limits) {
+            context.room.notify();
+        }
+    }
+
+    /// What is in flight: sent, and its delivery not taken.
+    #[must_use]
+    pub fn in_flight(&self) -> InFlight {
+        self.producer.context().in_flight.read()
+    }
+
+    /// The error that made the producer useless, if one did.
+    #[must_use]
+    pub fn fatal(&self) -> Option<Error> {
+        let (code, detail) = self.producer.client().fatal_error()?;
+        Some(Error::Fatal {
+            detail,
+            code: KafkaCode::new(code),
+        })
+    }
+
+    /// What the client last heard of the brokers.
+    #[must_use]
+    pub fn reachability(&self) -> Reachability {
+        self.producer.context().reports.read()
+    }
+
+    /// Gives up what is in flight and waits until the connections are gone, so that nothing of
+    /// this producer can arrive after what the next one sends.
+    ///
+    /// Returns false when that took longer than `deadline`; it then goes on in the background.
+    /// Records whose delivery is to be awaited must be awaited before. Cancel safe: it is then
+    /// like a drop.
+    pub async fn close(self, deadline: Duration) -> bool {
+        let Self { producer, gone, .. } = self;
+        drop(producer);
+        tokio::time::timeout(deadline, gone).await.is_ok()
+    }
+
+    fn refusal(&self, topic: &str, error: &KafkaError) -> SendError {
+        let code = KafkaCode::of(error);
+        match (error, code.get()) {
+            (_, RDKafkaErrorCode::QueueFull) => SendError::Full,
+            (_, RDKafkaErrorCode::Fatal) => {
+                SendError::Failed(self.fatal().unwrap_or_else(|| Error::Fatal {
+                    detail: String::new(),
+                    code,
+                }))
+            }
+            (KafkaError::Nul(_), _) => SendError::Failed(Error::InvalidRecord {
+                topic: topic.into(),
+                reason: "the name of the topic has a NUL in it",
+            }),
+            _ => SendError::Failed(Error::Record {
+                topic: topic.into(),
+                code,
+            }),
+        }
+    }
+}
+
+impl std::fmt::Debug for OrderedProducer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OrderedProducer")
+            .field("limits", &self.limits)
+            .field("in_flight", &self.in_flight())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Serves delivery reports until nobody else holds the producer, then lets go of it here, where
+/// its waiting for librdkafka's threads holds nobody up.
+fn serve(producer: Arc<BaseProducer<DeliveryContext>>, gone: oneshot::Sender<()>) {
+    while Arc::strong_count(&producer) > 1 {
+        producer.poll(POLL);
+        // The error callback does not tell a fatal error from another one.
+        if producer.client().fatal_error().is_some() {
+            producer.context().became_useless();
+        }
+    }
+    drop(producer);
+    drop(gone);
+}
+
+fn native_headers(record: &OutgoingRecord<'_>) -> Result<Option<OwnedHeaders>, Error> {
+    if record.headers.is_empty() {
+        return Ok(None);
+    }
+    let mut headers = OwnedHeaders::new_with_capacity(record.headers.len());
+    for header in record.headers {
+        if header.name.contains('\0') {
+            return Err(Error::InvalidRecord {
+                topic: record.topic.into(),
+                reason: "the name of a header has a NUL in it",
+            });
+        }
+        headers = headers.insert(Header {
+            key: header.name,
+            value: header.value,
+        });
+    }
+    Ok(Some(headers))
+}
