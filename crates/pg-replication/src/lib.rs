@@ -69,4 +69,4 @@ pub use server_error::{ServerError, Severity, SqlState};
 pub use session::quote_literal;
 pub use session::{InvalidPublicationName, PublicationName, Row, Session};
 pub use slot::{CreateSlot, CreatedSlot, InvalidSlotName, PLUGIN, SlotName, SnapshotAction};
-pub use stream::{ReplicationStream, StreamEvent, StreamOptions};
+pub use stream::{Filled, ReplicationStream, StreamEvent, StreamOptions};

@@ -60,6 +60,15 @@ pub enum StreamEvent {
     Standalone(Message, CommitToken),
 }
 
+/// What a [`fill`](ReplicationStream::fill) brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Filled {
+    /// Bytes from the server, perhaps whole events.
+    Bytes,
+    /// Only the time for feedback came.
+    Nothing,
+}
+
 /// A slot being streamed. Dropping it closes the connection; what was acknowledged but not yet told to the
 /// server is then sent again after a reconnect. [`close`](Self::close) tells it first.
 #[derive(Debug)]
@@ -158,47 +167,39 @@ impl ReplicationStream {
                 StreamEvent::Commit(commit, token)
             }
             LogicalMessage::Message(message) if !message.transactional => {
-                // The message carries the start of its record. One byte further no other record can begin, and
-                // the server sends this one no more.
-                let after = Lsn::new(message.lsn.get().saturating_add(1));
-                let token = self.progress.commit(after);
+                // The end of the message's record. Nothing may be added to it: the next commit can start there.
+                let token = self.progress.commit(message.lsn);
                 StreamEvent::Standalone(message, token)
             }
             other => StreamEvent::Change(other),
         }
     }
 
-    /// Reads more of the stream, and meanwhile sends what feedback is due. Returns when bytes came.
+    /// Reads more of the stream, and sends what feedback is due. Returns when bytes came, or when feedback fell due:
+    /// the caller may have acknowledgements to add.
     ///
     /// Cancellation safe: what was read stays in the buffer.
     ///
     /// # Errors
     ///
     /// [`Error::Silent`] when the server sent nothing for the silence limit; an I/O error; [`Error::Closed`].
-    pub async fn fill(&mut self) -> Result<(), Error> {
+    pub async fn fill(&mut self) -> Result<Filled, Error> {
         self.feedback.resume(Instant::now());
+        self.send_due_status().await?;
         if let Some(nap) = self.pace.nap() {
             sleep(nap).await;
             self.pace.napped();
         }
-        loop {
-            self.send_due_status().await?;
-            let deadline = self.feedback.deadline();
-            match timeout_at(deadline, self.framed.fill()).await {
-                Ok(Ok(0)) => return Err(Error::Closed),
-                Ok(Ok(count)) => {
-                    self.feedback.heard(Instant::now());
-                    self.pace.read(count);
-                    return Ok(());
-                }
-                Ok(Err(source)) => {
-                    return Err(Error::Io {
-                        doing: "read the stream",
-                        source,
-                    });
-                }
-                Err(_elapsed) => self.feedback.check_silence(Instant::now())?,
+        let deadline = self.feedback.deadline(self.progress.confirmed());
+        match timeout_at(deadline, self.framed.fill()).await {
+            Ok(Ok(0)) => Err(Error::Closed),
+            Ok(Ok(count)) => {
+                self.feedback.heard(Instant::now());
+                self.pace.read(count);
+                Ok(Filled::Bytes)
             }
+            Ok(Err(source)) => Err(Error::Io { doing: "read the stream", source }),
+            Err(_elapsed) => self.feedback.check_silence(Instant::now()).map(|()| Filled::Nothing),
         }
     }
 
@@ -214,13 +215,14 @@ impl ReplicationStream {
         loop {
             self.feedback.pause();
             self.send_due_status().await?;
-            tokio::time::sleep_until(self.feedback.deadline()).await;
+            tokio::time::sleep_until(self.feedback.deadline(self.progress.confirmed())).await;
         }
     }
 
     /// Everything up to and with this transaction is durable elsewhere: the slot may move past it. The server
     /// hears of it with the next status update. False, and nothing changes, when the token is of another
     /// stream.
+    #[expect(clippy::needless_pass_by_value, reason = "a token is used up")]
     pub fn acknowledge(&mut self, token: CommitToken) -> bool {
         self.progress.acknowledge(&token)
     }

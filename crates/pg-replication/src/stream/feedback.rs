@@ -59,8 +59,11 @@ impl Feedback {
     }
 
     fn probe_due(&self, now: Instant) -> bool {
-        let step = self.silence_limit / 3;
-        !self.paused && now - self.heard_at >= step && now - self.probed_at >= step
+        !self.paused && now - self.heard_at.max(self.probed_at) >= self.probe_step()
+    }
+
+    fn probe_step(&self) -> Duration {
+        self.silence_limit / 3
     }
 
     pub(super) fn sent(&mut self, now: Instant, confirmed: Lsn) {
@@ -93,10 +96,16 @@ impl Feedback {
         }
     }
 
-    /// When to look at [`due`](Self::due) and [`check_silence`](Self::check_silence) again. The interval is
-    /// the finest grain: an acknowledgement between two looks goes out with the next one.
-    pub(super) fn deadline(&self) -> Instant {
-        self.sent_at + self.interval
+    /// When something falls due if nothing happens before: a status, a probe, or the end of patience. In the
+    /// future, once what was due has been [`sent`](Self::sent).
+    pub(super) fn deadline(&self, confirmed: Lsn) -> Instant {
+        let moved = self.sent != Some(confirmed);
+        let status = self.sent_at + if moved { self.interval } else { self.heartbeat };
+        if self.paused {
+            return status;
+        }
+        let probe = self.heard_at.max(self.probed_at) + self.probe_step();
+        status.min(probe).min(self.heard_at + self.silence_limit)
     }
 
     pub(super) fn check_silence(&mut self, now: Instant) -> Result<(), Error> {
@@ -110,5 +119,91 @@ impl Feedback {
 
     pub(super) fn silence_limit(&self) -> Duration {
         self.silence_limit
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn feedback(server_timeout: Option<Duration>, now: Instant) -> Feedback {
+        Feedback::new(SECOND, server_timeout, 30 * SECOND, now)
+    }
+
+    #[test]
+    fn a_moved_position_waits_for_the_interval() {
+        let start = Instant::now();
+        let mut feedback = feedback(None, start);
+        let (old, new) = (Lsn::new(1), Lsn::new(2));
+        feedback.sent(start, old);
+        assert_eq!(feedback.due(start + SECOND / 2, new), None);
+        assert_eq!(feedback.deadline(new), start + SECOND);
+        assert_eq!(feedback.due(start + SECOND, new), Some(false));
+    }
+
+    #[test]
+    fn without_news_the_server_hears_of_us_thrice_within_its_timeout() {
+        let start = Instant::now();
+        let mut feedback = feedback(Some(6 * SECOND), start);
+        feedback.sent(start, Lsn::ZERO);
+        assert_eq!(feedback.due(start + SECOND, Lsn::ZERO), None);
+        assert_eq!(feedback.deadline(Lsn::ZERO), start + 2 * SECOND);
+        assert_eq!(feedback.due(start + 2 * SECOND, Lsn::ZERO), Some(false));
+    }
+
+    #[test]
+    fn a_reply_request_is_answered_at_once() {
+        let start = Instant::now();
+        let mut feedback = feedback(None, start);
+        feedback.sent(start, Lsn::ZERO);
+        feedback.reply_requested();
+        assert_eq!(feedback.due(start, Lsn::ZERO), Some(false));
+        feedback.sent(start, Lsn::ZERO);
+        assert_eq!(feedback.due(start, Lsn::ZERO), None);
+    }
+
+    #[test]
+    fn silence_is_probed_and_then_an_error() {
+        let start = Instant::now();
+        let mut feedback = feedback(None, start);
+        let later = start + 10 * SECOND;
+        assert_eq!(feedback.due(later, Lsn::ZERO), Some(true));
+        feedback.sent(later, Lsn::ZERO);
+        assert_eq!(feedback.due(later, Lsn::ZERO), None);
+        assert!(feedback.check_silence(start + 29 * SECOND).is_ok());
+        assert!(matches!(feedback.check_silence(start + 30 * SECOND), Err(Error::Silent { .. })));
+    }
+
+    #[test]
+    fn silence_says_nothing_while_nobody_reads() {
+        let start = Instant::now();
+        let mut feedback = feedback(None, start);
+        feedback.pause();
+        let much_later = start + 100 * SECOND;
+        assert_eq!(feedback.due(much_later, Lsn::ZERO), Some(false));
+        assert!(feedback.check_silence(much_later).is_ok());
+        feedback.resume(much_later);
+        assert!(feedback.check_silence(much_later + SECOND).is_ok());
+    }
+
+    /// A deadline that has passed would make the reader spin.
+    #[test]
+    fn the_next_deadline_is_never_in_the_past() {
+        let start = Instant::now();
+        let mut feedback = feedback(Some(60 * SECOND), start);
+        let mut now = start;
+        for step in 0_u32..400 {
+            let confirmed = Lsn::new(u64::from(step / 7));
+            if feedback.due(now, confirmed).is_some() {
+                feedback.sent(now, confirmed);
+            }
+            if feedback.check_silence(now).is_err() {
+                feedback.heard(now);
+            }
+            assert!(feedback.deadline(confirmed) > now, "step {step}");
+            now += SECOND / 4;
+        }
     }
 }
