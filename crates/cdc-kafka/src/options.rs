@@ -109,7 +109,8 @@ impl KafkaOptions {
         }
     }
 
-    /// Checks the properties without connecting, so that a mistake is told at start.
+    /// Checks each property without connecting, so that a mistake is told at start. What does not
+    /// fit together is found when a client is made.
     ///
     /// # Errors
     ///

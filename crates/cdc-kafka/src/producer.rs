@@ -2,6 +2,7 @@
 
 mod context;
 mod limits;
+mod token;
 
 use std::sync::Arc;
 use std::thread;
@@ -16,11 +17,12 @@ use tokio::sync::oneshot;
 
 use self::context::DeliveryContext;
 pub use self::limits::{InFlight, Limits};
+use self::token::Token;
 use crate::client::Reachability;
 use crate::code::KafkaCode;
 use crate::error::Error;
 use crate::options::{KafkaOptions, configuration_error};
-use crate::record::OutgoingRecord;
+use crate::record::{HeaderRef, OutgoingRecord};
 
 /// Sends records in the order in which they are given, and reports each delivery exactly once.
 ///
@@ -66,9 +68,6 @@ pub enum SendError {
 /// The thread looks this often whether its producer is still wanted, and still of use.
 const POLL: Duration = Duration::from_millis(50);
 
-// A sequence travels through librdkafka as a pointer-sized number.
-const _: () = assert!(usize::BITS >= u64::BITS);
-
 impl OrderedProducer {
     /// Makes a producer; connections are made in the background, whether Kafka is there or not.
     ///
@@ -111,7 +110,14 @@ impl OrderedProducer {
         if context.in_flight.is_full(self.limits) {
             return Err(SendError::Full);
         }
-        let headers = native_headers(&record).map_err(SendError::Failed)?;
+        let invalid = |reason| {
+            let topic = record.topic.into();
+            SendError::Failed(Error::InvalidRecord { topic, reason })
+        };
+        let token = Token::new(sequence, &record)
+            .ok_or_else(|| invalid("its sequence is not below 2^48"))?;
+        let headers = native_headers(record.headers)
+            .ok_or_else(|| invalid("the name of a header has a NUL in it"))?;
         // Counted before it is sent: its delivery may be taken before `send` returns.
         let size = record.size();
         context.in_flight.add(size);
@@ -122,7 +128,7 @@ impl OrderedProducer {
             key: record.key,
             timestamp: record.timestamp.map(|timestamp| timestamp.0),
             headers,
-            delivery_opaque: context::opaque(sequence),
+            delivery_opaque: token.opaque(),
         });
         match sent {
             Ok(()) => Ok(()),
@@ -248,22 +254,20 @@ fn serve(producer: Arc<BaseProducer<DeliveryContext>>, gone: oneshot::Sender<()>
     drop(gone);
 }
 
-fn native_headers(record: &OutgoingRecord<'_>) -> Result<Option<OwnedHeaders>, Error> {
-    if record.headers.is_empty() {
-        return Ok(None);
+/// Headers in librdkafka's form, if there are any; `None` for a name that it would cut short.
+fn native_headers(headers: &[HeaderRef<'_>]) -> Option<Option<OwnedHeaders>> {
+    if headers.is_empty() {
+        return Some(None);
     }
-    let mut headers = OwnedHeaders::new_with_capacity(record.headers.len());
-    for header in record.headers {
-        if header.name.contains('\0') {
-            return Err(Error::InvalidRecord {
-                topic: record.topic.into(),
-                reason: "the name of a header has a NUL in it",
-            });
+    let mut native = OwnedHeaders::new_with_capacity(headers.len());
+    for HeaderRef { name, value } in headers {
+        if name.contains('\0') {
+            return None;
         }
-        headers = headers.insert(Header {
-            key: header.name,
-            value: header.value,
+        native = native.insert(Header {
+            key: name,
+            value: *value,
         });
     }
-    Ok(Some(headers))
+    Some(Some(native))
 }

@@ -37,15 +37,28 @@ pub struct OutgoingRecord<'a> {
     pub timestamp: Option<TimestampMillis>,
 }
 
+/// Headers count in steps of this many bytes, which also stands for what is kept about each.
+pub(crate) const HEADER_UNIT: usize = 64;
+
+/// More header units than this count as this many: 4 MiB, more than brokers take.
+const MAX_HEADER_UNITS: usize = u16::MAX as usize;
+
 impl OutgoingRecord<'_> {
-    /// Bytes that count against [`Limits`](crate::Limits): key, value, header names and values.
+    /// Bytes that count against [`Limits`](crate::Limits): the key, the value, and names and values
+    /// of the headers, these rounded up to 64 bytes together, and as 4 MiB if they are more.
     #[must_use]
     pub fn size(&self) -> usize {
-        let headers: usize = self
-            .headers
-            .iter()
-            .map(|header| header.name.len() + header.value.map_or(0, <[u8]>::len))
-            .sum();
-        self.key.map_or(0, <[u8]>::len) + self.value.map_or(0, <[u8]>::len) + headers
+        let (key, value) = (
+            self.key.map_or(0, <[u8]>::len),
+            self.value.map_or(0, <[u8]>::len),
+        );
+        key + value + self.header_units() * HEADER_UNIT
+    }
+
+    pub(crate) fn header_units(&self) -> usize {
+        let length =
+            |header: &HeaderRef<'_>| header.name.len() + header.value.map_or(0, <[u8]>::len);
+        let bytes: usize = self.headers.iter().map(length).sum();
+        bytes.div_ceil(HEADER_UNIT).min(MAX_HEADER_UNITS)
     }
 }

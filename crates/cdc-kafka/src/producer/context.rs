@@ -4,16 +4,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use cdc_event::Sequence;
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::KafkaError;
-use rdkafka::message::{BorrowedMessage, DeliveryResult, Headers, Message};
+use rdkafka::message::{DeliveryResult, Message};
 use rdkafka::producer::ProducerContext;
 use tokio::sync::Notify;
 
 use super::Delivery;
 use super::limits::Gauge;
+use super::token::Token;
 use crate::client::{self, BrokerReports};
 use crate::code::KafkaCode;
 use crate::error::Error;
@@ -23,6 +23,8 @@ use crate::error::Error;
 pub(crate) struct DeliveryContext {
     /// Bounded by what may be in flight: a record leaves that when its delivery is taken.
     ready: Mutex<Ready>,
+    /// Deliveries are ready; asked more often than they are taken.
+    waiting: AtomicBool,
     fatal: AtomicBool,
     pub(super) in_flight: Gauge,
     pub(super) reports: BrokerReports,
@@ -63,15 +65,6 @@ impl Signal {
     }
 }
 
-/// A sequence in the form in which librdkafka carries it.
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "usize has 64 bits, asserted by the producer"
-)]
-pub(super) const fn opaque(sequence: Sequence) -> usize {
-    sequence.get() as usize
-}
-
 impl DeliveryContext {
     /// Notes that the producer is useless and wakes who waits for deliveries: there may be none.
     pub(super) fn became_useless(&self) {
@@ -81,10 +74,12 @@ impl DeliveryContext {
     }
 
     pub(super) fn has_news(&self) -> bool {
-        self.fatal.load(Ordering::SeqCst) || !self.lock().deliveries.is_empty()
+        self.fatal.load(Ordering::SeqCst) || self.waiting.load(Ordering::SeqCst)
     }
 
     pub(super) fn take(&self, into: &mut Vec<Delivery>) {
+        // First: what is pushed after this sets it again, what was pushed before is taken.
+        self.waiting.store(false, Ordering::SeqCst);
         let mut ready = self.lock();
         let records = ready.deliveries.len();
         let bytes = std::mem::take(&mut ready.bytes);
@@ -105,34 +100,28 @@ impl DeliveryContext {
 impl ProducerContext for DeliveryContext {
     type DeliveryOpaque = usize;
 
-    fn delivery(&self, result: &DeliveryResult<'_>, sequence: usize) {
+    fn delivery(&self, result: &DeliveryResult<'_>, token: usize) {
+        let token = Token::from_opaque(token);
         let (result, message) = match result {
-            Ok(message) => {
-                self.reports.reached();
-                (Ok(()), message)
-            }
+            Ok(message) => (Ok(()), message),
             Err((error, message)) => {
-                let topic = message.topic().into();
-                (
-                    Err(Error::Record {
-                        topic,
-                        code: KafkaCode::of(error),
-                    }),
-                    message,
-                )
+                let (topic, code) = (message.topic().into(), KafkaCode::of(error));
+                (Err(Error::Record { topic, code }), message)
             }
         };
+        if result.is_ok() {
+            self.reports.reached();
+        }
         let delivery = Delivery {
-            sequence: Sequence::new(sequence as u64),
+            sequence: token.sequence(),
             result,
             acknowledged_at: Instant::now(),
         };
         let mut ready = self.lock();
-        let first = ready.deliveries.is_empty();
         ready.deliveries.push(delivery);
-        ready.bytes += size(message);
+        ready.bytes += message.key_len() + message.payload_len() + token.header_bytes();
         drop(ready);
-        if first {
+        if !self.waiting.swap(true, Ordering::SeqCst) {
             self.reported.notify();
         }
     }
@@ -148,15 +137,4 @@ impl ClientContext for DeliveryContext {
     }
 
     fn stats_raw(&self, _: &[u8]) {}
-}
-
-/// The same number that [`OutgoingRecord::size`](crate::OutgoingRecord::size) gave.
-fn size(message: &BorrowedMessage<'_>) -> usize {
-    let headers = message.headers().map_or(0, |headers| {
-        headers
-            .iter()
-            .map(|header| header.key.len() + header.value.map_or(0, <[u8]>::len))
-            .sum()
-    });
-    message.key_len() + message.payload_len() + headers
 }

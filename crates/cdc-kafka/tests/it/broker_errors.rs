@@ -51,6 +51,12 @@ async fn retries_what_passes_and_keeps_the_order() {
         .producer
         .insert("batch.num.messages".into(), "10".into());
     options.producer.insert("linger.ms".into(), "0".into());
+    options
+        .producer
+        .insert("retry.backoff.ms".into(), "5".into());
+    options
+        .producer
+        .insert("retry.backoff.max.ms".into(), "20".into());
     let mut sender = sender(&options);
     for number in 0..RECORDS {
         if number % 1_000 == 500 {
@@ -212,6 +218,7 @@ async fn an_unknown_topic_or_partition_is_poison() {
         ..good
     };
     let no_partition = sender.send(no_partition).await;
+    let invalid_name = sender.send(record("not/a/topic", b"k", b"v")).await;
     let good = sender.send(good).await;
     sender.drain().await;
 
@@ -221,6 +228,10 @@ async fn an_unknown_topic_or_partition_is_poison() {
     );
     assert_eq!(
         disposition(&sender, no_partition),
+        Disposition::Poison(PoisonReason::InvalidRecord)
+    );
+    assert_eq!(
+        disposition(&sender, invalid_name),
         Disposition::Poison(PoisonReason::InvalidRecord)
     );
     assert!(sender.deliveries[&good].result.is_ok());

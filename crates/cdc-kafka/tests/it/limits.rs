@@ -56,18 +56,18 @@ async fn bounds_bytes_of_keys_values_and_headers_while_kafka_is_away() {
             value: None,
         },
     ];
-    // 12 + 20 + 10 + 8 = 50 bytes a record.
+    // 12 + 20, and 18 of headers, which count as 64: 96 bytes a record.
     let record = OutgoingRecord {
         headers: &headers,
         ..record("t", &[0; 12], &[0; 20])
     };
     let producer = OrderedProducer::new(&KafkaOptions::new(NOBODY), limits).unwrap();
-    assert_eq!(fill(&producer, record), 20);
+    assert_eq!(fill(&producer, record), 11);
     assert_eq!(
         producer.in_flight(),
         InFlight {
-            records: 20,
-            bytes: 1_000
+            records: 11,
+            bytes: 11 * 96
         }
     );
 }
@@ -153,4 +153,25 @@ async fn a_record_is_in_flight_until_its_delivery_is_taken() {
     })
     .await;
     assert_eq!(producer.in_flight(), InFlight::default());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wakes_who_waits_for_room_when_another_takes_deliveries() {
+    let (cluster, options) = mock("t");
+    cluster.broker_down(-1).unwrap();
+    let limits = Limits {
+        max_in_flight_records: 4,
+        ..Limits::default()
+    };
+    let producer = OrderedProducer::new(&options, limits).unwrap();
+    fill(&producer, record("t", b"k", b"v"));
+    let take_all = async {
+        let mut taken = Vec::new();
+        while taken.len() < 4 {
+            producer.delivered().await;
+            producer.take_deliveries(&mut taken);
+        }
+    };
+    cluster.broker_up(-1).unwrap();
+    soon(async { tokio::join!(producer.capacity(), take_all) }).await;
 }

@@ -99,7 +99,13 @@ async fn reports_which_broker_gives_trouble() {
 #[tokio::test(flavor = "multi_thread")]
 async fn keeps_the_order_over_outages_without_loss_or_repeat() {
     const RECORDS: u32 = 20_000;
-    let (cluster, options) = mock("t");
+    let (cluster, mut options) = mock("t");
+    options
+        .client
+        .insert("reconnect.backoff.ms".into(), "10".into());
+    options
+        .client
+        .insert("reconnect.backoff.max.ms".into(), "50".into());
     let limits = Limits {
         max_in_flight_records: 500,
         ..Limits::default()

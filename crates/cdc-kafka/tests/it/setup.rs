@@ -111,10 +111,8 @@ pub(crate) fn delete_topic(name: &str) {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .build()
                 .unwrap();
-            let deleted = runtime.block_on(admin.delete_topics(&[name], &AdminOptions::new()));
-            if let Err(error) = deleted {
-                eprintln!("topic {name} is left behind: {error}");
-            }
+            // A topic that is left behind is no reason to fail the test that used it.
+            drop(runtime.block_on(admin.delete_topics(&[name], &AdminOptions::new())));
         });
     });
 }
