@@ -1,0 +1,96 @@
+//! The configuration: compiled-in defaults, then a file, then the environment, then flags.
+//!
+//! Every key exists in `config/default.toml`, which is both the reference for users and the source of the
+//! defaults, so that the two cannot differ. [`Config`] can't be serialised: it holds secrets.
+
+mod admin;
+mod effective;
+mod kafka;
+mod layers;
+mod lines;
+mod mistake;
+mod outbox;
+mod postgres;
+mod relay;
+mod secret;
+mod setting;
+mod value;
+
+use serde::Deserialize;
+
+pub(crate) use admin::{AdminConfig, ListenAddress};
+pub(crate) use effective::effective;
+pub(crate) use kafka::KafkaConfig;
+pub(crate) use layers::Layers;
+pub(crate) use outbox::{OutboxConfig, OutboxTable, TopicTemplate, quote_identifier};
+pub(crate) use postgres::PostgresConfig;
+pub(crate) use relay::RelayConfig;
+use value::{Size, Span};
+
+use crate::failure::Failure;
+
+/// The whole configuration, valid as a value: what needs a server to be checked is not checked here.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Config {
+    /// Where the outbox is.
+    pub(crate) postgres: PostgresConfig,
+    /// Where events go.
+    pub(crate) kafka: KafkaConfig,
+    /// How the outbox is streamed.
+    pub(crate) relay: RelayConfig,
+    /// What the outbox looks like.
+    pub(crate) outbox: OutboxConfig,
+    /// The admin HTTP server.
+    pub(crate) admin: AdminConfig,
+}
+
+impl Config {
+    /// The effective configuration of `layers`.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorCode::UnknownKey`](crate::error_code::ErrorCode::UnknownKey) and its neighbours, each naming the
+    /// key, where its value came from and what is allowed.
+    pub(crate) fn from_layers(layers: &Layers) -> Result<Self, Failure> {
+        let config: Self = layers.extract()?;
+        config.validate().map_err(|invalid| layers.explain(&invalid))?;
+        Ok(config)
+    }
+
+    fn validate(&self) -> Result<(), Invalid> {
+        self.postgres.validate()?;
+        self.kafka.validate()?;
+        self.relay.validate()?;
+        self.outbox.validate()
+    }
+}
+
+/// A value of the right type that is not allowed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Invalid {
+    /// The full key, such as `relay.max_in_flight`.
+    key: &'static str,
+    /// What is allowed, as the end of the sentence "`key` must …".
+    constraint: String,
+    /// True when the key has no default and nobody gave a value.
+    missing: bool,
+}
+
+impl Invalid {
+    fn new(key: &'static str, constraint: impl Into<String>) -> Self {
+        Self { key, constraint: constraint.into(), missing: false }
+    }
+
+    fn missing(key: &'static str, constraint: impl Into<String>) -> Self {
+        Self { key, constraint: constraint.into(), missing: true }
+    }
+}
+
+/// Shorthand of the sections' checks.
+fn require(
+    holds: bool,
+    key: &'static str,
+    constraint: impl Into<String>,
+) -> Result<(), Invalid> {
+    if holds { Ok(()) } else { Err(Invalid::new(key, constraint)) }
+}

@@ -1,0 +1,35 @@
+//! What was going on when a library gave up.
+
+use crate::config::Config;
+use crate::connection;
+
+/// What the program did, for the messages about an error of a library.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Context<'a> {
+    /// The configuration in use.
+    pub(crate) config: &'a Config,
+    /// Verb and object, such as "create the replication slot".
+    pub(crate) doing: &'static str,
+}
+
+impl<'a> Context<'a> {
+    /// `doing` completes the sentence "could not …".
+    pub(crate) fn new(config: &'a Config, doing: &'static str) -> Self {
+        Self { config, doing }
+    }
+
+    /// The database, as `host:port/database as user`.
+    pub(super) fn target(self) -> String {
+        connection::postgres(self.config).map_or_else(|_| "PostgreSQL".to_owned(), |options| options.target())
+    }
+
+    /// The role.
+    pub(super) fn role(self) -> String {
+        connection::postgres(self.config).map_or_else(|_| "the role".to_owned(), |options| options.user().to_owned())
+    }
+
+    /// The database's name.
+    pub(super) fn database(self) -> String {
+        connection::postgres(self.config).map_or_else(|_| String::new(), |options| options.database().to_owned())
+    }
+}

@@ -1,0 +1,60 @@
+//! Streams a PostgreSQL transactional outbox from the write-ahead log into Kafka.
+
+mod admin;
+mod cli;
+mod command;
+mod config;
+mod connection;
+mod database;
+mod error_code;
+mod exit;
+mod failure;
+mod metric;
+mod migrations;
+mod relay;
+mod signals;
+mod telemetry;
+mod terminal;
+
+use std::io;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::Cli;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::terminal::Style;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(usage) => return usage_status(&usage),
+    };
+    telemetry::start(cli.global.log_format);
+    match run(cli) {
+        Ok(()) => Exit::Success.into(),
+        Err(failure) => {
+            // Nobody is left to be told when standard error is gone.
+            drop(failure.report(&mut io::stderr(), Style::of_stderr()));
+            failure.exit().into()
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<(), Failure> {
+    // One thread: the task that owns the wire then drives its own I/O. With several, each wake-up crosses
+    // threads, which cost a quarter of all CPU time; Kafka's work is on librdkafka's threads anyway.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::internal("the runtime cannot be started").caused_by(error))?;
+    runtime.block_on(command::run(cli.command, &cli.global))
+}
+
+/// Prints clap's message; help and version are not mistakes.
+fn usage_status(usage: &clap::Error) -> ExitCode {
+    // Nobody is left to be told when the terminal is gone.
+    drop(usage.print());
+    if usage.use_stderr() { Exit::Usage.into() } else { Exit::Success.into() }
+}

@@ -1,0 +1,74 @@
+//! Names of metrics and labels, each described once.
+
+use metrics::{Unit, describe_counter, describe_gauge, describe_histogram, gauge};
+
+use crate::admin::{Phase, Snapshot};
+
+/// Events that Kafka acknowledged.
+pub(crate) const EVENTS: &str = "cdc_relay_events_total";
+/// Transactions that Kafka has whole.
+pub(crate) const TRANSACTIONS: &str = "cdc_relay_transactions_total";
+/// Updates, deletes and truncations in the stream, which are no events.
+pub(crate) const IGNORED_CHANGES: &str = "cdc_relay_ignored_changes_total";
+/// From the commit in PostgreSQL to Kafka's acknowledgement.
+pub(crate) const COMMIT_TO_ACK: &str = "cdc_relay_commit_to_ack_seconds";
+/// Write-ahead log that was received and is not confirmed yet.
+pub(crate) const UNCONFIRMED: &str = "cdc_relay_unconfirmed_bytes";
+/// Age of the newest acknowledged commit while something waits.
+pub(crate) const LAG: &str = "cdc_relay_lag_seconds";
+/// Records that wait for Kafka's acknowledgement.
+pub(crate) const IN_FLIGHT_EVENTS: &str = "cdc_relay_in_flight_events";
+/// Bytes that wait for Kafka's acknowledgement.
+pub(crate) const IN_FLIGHT_BYTES: &str = "cdc_relay_in_flight_bytes";
+/// Since the last byte from PostgreSQL.
+pub(crate) const WIRE_AGE: &str = "cdc_relay_last_wire_message_age_seconds";
+/// New connections to PostgreSQL after a failure. Label: [`CODE`].
+pub(crate) const RECONNECTS: &str = "cdc_relay_reconnects_total";
+/// Producers made anew after a fatal error.
+pub(crate) const PRODUCER_REBUILDS: &str = "cdc_relay_producer_rebuilds_total";
+/// 1 while the stream is open, otherwise 0.
+pub(crate) const STREAMING: &str = "cdc_relay_streaming";
+/// 0 while records wait and Kafka acknowledges none of them, otherwise 1.
+pub(crate) const KAFKA_ANSWERS: &str = "cdc_relay_kafka_answers";
+
+/// Label: an error code.
+pub(crate) const CODE: &str = "code";
+
+/// Upper bounds of the latency histogram in seconds: from half a millisecond to a minute.
+pub(crate) const LATENCY_BUCKETS: [f64; 15] =
+    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0, 60.0];
+
+/// Tells the recorder what each metric means. Call it once, after the recorder is installed.
+pub(crate) fn describe() {
+    describe_counter!(EVENTS, Unit::Count, "Events that Kafka acknowledged.");
+    describe_counter!(TRANSACTIONS, Unit::Count, "Transactions that Kafka has whole.");
+    describe_counter!(IGNORED_CHANGES, Unit::Count, "Updates, deletes and truncations, which are no events.");
+    describe_histogram!(
+        COMMIT_TO_ACK,
+        Unit::Seconds,
+        "From the commit in PostgreSQL to Kafka's acknowledgement."
+    );
+    describe_gauge!(UNCONFIRMED, Unit::Bytes, "Write-ahead log that was received and is not confirmed yet.");
+    describe_gauge!(LAG, Unit::Seconds, "Age of the newest acknowledged commit while something waits, otherwise 0.");
+    describe_gauge!(IN_FLIGHT_EVENTS, Unit::Count, "Records that wait for Kafka's acknowledgement.");
+    describe_gauge!(IN_FLIGHT_BYTES, Unit::Bytes, "Bytes that wait for Kafka's acknowledgement.");
+    describe_gauge!(WIRE_AGE, Unit::Seconds, "Since the last byte from PostgreSQL.");
+    describe_counter!(RECONNECTS, Unit::Count, "New connections to PostgreSQL after a failure.");
+    describe_counter!(PRODUCER_REBUILDS, Unit::Count, "Producers made anew after a fatal error.");
+    describe_gauge!(STREAMING, Unit::Count, "1 while the stream is open, otherwise 0.");
+    describe_gauge!(KAFKA_ANSWERS, Unit::Count, "0 while records wait and Kafka acknowledges none, otherwise 1.");
+}
+
+/// Sets the gauges, right before they are read.
+#[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
+pub(crate) fn observe(snapshot: &Snapshot) {
+    gauge!(WIRE_AGE).set(snapshot.wire_age_seconds);
+    gauge!(UNCONFIRMED).set(snapshot.unconfirmed_bytes as f64);
+    gauge!(IN_FLIGHT_EVENTS).set(snapshot.in_flight_events as f64);
+    gauge!(IN_FLIGHT_BYTES).set(snapshot.in_flight_bytes as f64);
+    gauge!(STREAMING).set(f64::from(u8::from(snapshot.phase == Phase::Streaming)));
+    gauge!(KAFKA_ANSWERS).set(f64::from(u8::from(snapshot.kafka_answers)));
+    if let Some(lag) = snapshot.lag_seconds {
+        gauge!(LAG).set(lag);
+    }
+}

@@ -1,0 +1,17 @@
+//! The commands as a user sees them: the real binary against real servers. Needs `make services-up`.
+
+mod binary;
+mod cluster;
+mod database;
+mod pooler;
+mod services;
+
+mod admin;
+mod configuration;
+mod connection;
+mod doctor;
+mod emit;
+mod init;
+mod relay;
+mod server_settings;
+mod status;
