@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use pg_lsn::Lsn;
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use self::feedback::Feedback;
 use self::pace::Pace;
@@ -186,10 +186,7 @@ impl ReplicationStream {
     pub async fn fill(&mut self) -> Result<Filled, Error> {
         self.feedback.resume(Instant::now());
         self.send_due_status().await?;
-        if let Some(nap) = self.pace.nap() {
-            sleep(nap).await;
-            self.pace.napped();
-        }
+        self.pace.nap();
         let deadline = self.feedback.deadline(self.progress.confirmed());
         match timeout_at(deadline, self.framed.fill()).await {
             Ok(Ok(0)) => Err(Error::Closed),

@@ -12,9 +12,8 @@ const BEHIND: Duration = Duration::from_millis(50);
 /// A read of less than this leaves the server ahead of us by little: worth a nap.
 const SMALL_READ: usize = 128 * 1024;
 
-/// As short as the runtime's timer can be; at the highest rate seen about 150 KB arrive meanwhile, well below
-/// the socket's buffer.
-const NAP: Duration = Duration::from_millis(1);
+/// At the highest rate seen about 100 KB arrive meanwhile, well below the socket's buffer.
+const NAP: Duration = Duration::from_micros(500);
 
 #[derive(Debug, Default)]
 pub(super) struct Pace {
@@ -43,13 +42,14 @@ impl Pace {
         self.small_read = bytes < SMALL_READ;
     }
 
-    /// How long to let the server run ahead before the next read.
-    pub(super) fn nap(&self) -> Option<Duration> {
-        (self.is_behind() && self.small_read).then_some(NAP)
-    }
-
-    pub(super) fn napped(&mut self) {
-        self.small_read = false;
+    /// With a backlog, lets the server run ahead before the next read, by putting the thread to sleep for less
+    /// than a millisecond. A timer of the runtime would not do: it waits for the socket too, and so wakes at each
+    /// message.
+    #[expect(clippy::disallowed_methods, reason = "the wake-up is what must not happen; see above")]
+    pub(super) fn nap(&mut self) {
+        if self.is_behind() && std::mem::take(&mut self.small_read) {
+            std::thread::sleep(NAP);
+        }
     }
 
     pub(super) fn is_behind(&self) -> bool {
