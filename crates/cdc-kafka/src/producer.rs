@@ -65,8 +65,10 @@ pub enum SendError {
     Failed(Error),
 }
 
-/// The thread looks this often whether its producer is still wanted, and still of use.
-const POLL: Duration = Duration::from_millis(50);
+/// The thread looks this often whether its producer is still wanted, and for fatal errors. Reports are served as
+/// they come. Each look costs up to a millisecond of spinning in rdkafka, which counts in an idle process; in
+/// return a close takes up to this long.
+const POLL: Duration = Duration::from_millis(500);
 
 impl OrderedProducer {
     /// Makes a producer; connections are made in the background, whether Kafka is there or not.

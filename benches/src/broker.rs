@@ -1,0 +1,152 @@
+//! Kafka as the benchmarks need it: topics, and how many records are visible in one.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use cdc_e2e::wait::{Look, until};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+
+/// Partitions of every topic that is written to.
+pub(crate) const PARTITIONS: i32 = 6;
+
+/// How long one request may take.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The most records that warm the broker up, and the size of each in bytes.
+const WARM_UP: (u32, usize) = (500_000, 500);
+
+/// What all clients have in common.
+pub(crate) fn client_config(brokers: &str) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", brokers);
+    config
+}
+
+/// A topic with nothing in it. [`delete`](Self::delete) it when done; the servers are thrown away in the end.
+#[derive(Debug)]
+pub(crate) struct Topic {
+    brokers: String,
+    name: String,
+}
+
+impl Topic {
+    /// Creates it, and waits until all its partitions can be asked for their offsets.
+    pub(crate) async fn create(brokers: &str, name: &str) -> Result<Self> {
+        let topic = NewTopic::new(name, PARTITIONS, TopicReplication::Fixed(1));
+        let created = admin(brokers)?.create_topics([&topic], &options()).await?;
+        for result in created {
+            result.map_err(|(name, code)| anyhow::anyhow!("create topic {name}: {code}"))?;
+        }
+        let topic = Self {
+            brokers: brokers.to_owned(),
+            name: name.to_owned(),
+        };
+        let marks = topic.high_watermarks()?;
+        until(TIMEOUT, "the topic's partitions", async || {
+            Ok(Look::Ready(marks.records()?))
+        })
+        .await?;
+        Ok(topic)
+    }
+
+    /// Its name.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// All its partitions, at `offset`.
+    pub(crate) fn partitions(&self, offset: Offset) -> Result<TopicPartitionList> {
+        let mut partitions = TopicPartitionList::new();
+        for partition in 0..PARTITIONS {
+            partitions.add_partition_offset(&self.name, partition, offset)?;
+        }
+        Ok(partitions)
+    }
+
+    /// Ready to count its records.
+    pub(crate) fn high_watermarks(&self) -> Result<HighWatermarks> {
+        Ok(HighWatermarks {
+            consumer: client_config(&self.brokers).create()?,
+            latest: self.partitions(Offset::End)?,
+        })
+    }
+
+    /// Removes it with its records.
+    pub(crate) async fn delete(self) -> Result<()> {
+        let deleted = admin(&self.brokers)?
+            .delete_topics(&[&self.name], &options())
+            .await?;
+        for result in deleted {
+            result.map_err(|(name, code)| anyhow::anyhow!("delete topic {name}: {code}"))?;
+        }
+        Ok(())
+    }
+}
+
+/// Counts the records that consumers can read.
+pub(crate) struct HighWatermarks {
+    consumer: BaseConsumer,
+    latest: TopicPartitionList,
+}
+
+impl HighWatermarks {
+    /// The records in all partitions together: one request, so that asking often costs the broker little.
+    pub(crate) fn records(&self) -> Result<u64> {
+        let ask = || {
+            self.consumer
+                .offsets_for_times(self.latest.clone(), TIMEOUT)
+        };
+        let answer = tokio::task::block_in_place(ask).context("ask for the high watermarks")?;
+        let mut records = 0;
+        for partition in answer.elements() {
+            partition.error()?;
+            let offset = partition.offset().to_raw();
+            records += u64::try_from(offset.context("a partition without an offset")?)?;
+        }
+        Ok(records)
+    }
+}
+
+/// Has the broker write records like the benchmark's, so that its code is compiled before anything counts.
+pub(crate) async fn warm_up(brokers: &str, rows: u32) -> Result<()> {
+    let topic = Topic::create(brokers, "warm-up").await?;
+    let produce = || produce(brokers, topic.name(), rows.min(WARM_UP.0));
+    tokio::task::block_in_place(produce).context("warm the broker up")?;
+    topic.delete().await
+}
+
+fn produce(brokers: &str, topic: &str, records: u32) -> Result<()> {
+    let producer: ThreadedProducer<DefaultProducerContext> = client_config(brokers)
+        .set("enable.idempotence", "true")
+        .set("linger.ms", "5")
+        .create()?;
+    let payload = vec![b'x'; WARM_UP.1];
+    for n in 0..records {
+        let key = (n % 1000).to_string();
+        let mut record = BaseRecord::to(topic).key(&key).payload(&payload);
+        while let Err((error, back)) = producer.send(record) {
+            ensure!(
+                error == KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull),
+                error
+            );
+            producer.poll(Duration::from_millis(10));
+            record = back;
+        }
+    }
+    Ok(producer.flush(TIMEOUT)?)
+}
+
+fn admin(brokers: &str) -> Result<AdminClient<DefaultClientContext>> {
+    Ok(client_config(brokers).create()?)
+}
+
+fn options() -> AdminOptions {
+    AdminOptions::new()
+        .request_timeout(Some(TIMEOUT))
+        .operation_timeout(Some(TIMEOUT))
+}
