@@ -44,6 +44,14 @@ pub(crate) enum RelayError {
     /// The outbox table changed, or never fitted.
     #[error(transparent)]
     MissingColumn(#[from] MissingColumn),
+    /// An outbox table got another name while its rows were streamed.
+    #[error("the outbox table {before} is called {after} now")]
+    OutboxRenamed {
+        /// Its name in the configuration.
+        before: String,
+        /// Its name in the database.
+        after: String,
+    },
     /// The publication does not exist.
     #[error("publication {publication:?} does not exist")]
     PublicationMissing {
@@ -97,13 +105,16 @@ impl RelayError {
                 // The next session looks for the topic again, and creates it or stops.
                 Disposition::Poison(PoisonReason::UnknownTopic) => Next::Reconnect,
                 Disposition::Poison(
-                    PoisonReason::TooLarge | PoisonReason::NotAuthorised | PoisonReason::InvalidRecord,
+                    PoisonReason::TooLarge
+                    | PoisonReason::NotAuthorised
+                    | PoisonReason::InvalidRecord,
                 )
                 | Disposition::Permanent => Next::Stop,
             },
             Self::UndescribedRelation { .. } => Next::Reconnect,
             Self::InvalidRow { .. }
             | Self::MissingColumn(_)
+            | Self::OutboxRenamed { .. }
             | Self::TopicMissing { .. }
             | Self::PublicationMissing { .. }
             | Self::PublicationIncomplete { .. } => Next::Stop,

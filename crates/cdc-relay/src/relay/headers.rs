@@ -32,7 +32,10 @@ mod tests {
     #[test]
     fn anything_else_is_refused() {
         for text in [&b"[]"[..], br#""x""#, br#"{"a":1}"#, br#"{"a":{}}"#, b"{"] {
-            assert!(matches!(parse(Some(text)), Err(InvalidRow::Headers(_))), "{text:?}");
+            assert!(
+                matches!(parse(Some(text)), Err(InvalidRow::Headers(_))),
+                "{text:?}"
+            );
         }
     }
 }

@@ -65,8 +65,11 @@ impl Layout {
             .columns
             .iter()
             .map(|column| {
-                let encoding =
-                    if column.type_oid == BYTEA { Encoding::Hexadecimal } else { Encoding::AsPrinted };
+                let encoding = if column.type_oid == BYTEA {
+                    Encoding::Hexadecimal
+                } else {
+                    Encoding::AsPrinted
+                };
                 let name = column.name.as_str();
                 if name == config.id {
                     Role::Id
@@ -89,7 +92,10 @@ impl Layout {
     /// The contract's columns of one row, borrowed from the tuple.
     pub(super) fn read<'a>(&self, tuple: &'a Tuple) -> Result<Row<'a>, InvalidRow> {
         if tuple.len() != self.roles.len() {
-            return Err(InvalidRow::ColumnCount { expected: self.roles.len(), found: tuple.len() });
+            return Err(InvalidRow::ColumnCount {
+                expected: self.roles.len(),
+                found: tuple.len(),
+            });
         }
         let mut row = PartialRow::default();
         for (role, value) in self.roles.iter().zip(tuple.iter()) {
@@ -125,7 +131,10 @@ impl<'a> PartialRow<'a> {
     fn complete(self) -> Result<Row<'a>, InvalidRow> {
         let route = self.route.ok_or(InvalidRow::NoRoute)?;
         Ok(Row {
-            id: self.id.filter(|id| !id.is_empty()).ok_or(InvalidRow::NoId)?,
+            id: self
+                .id
+                .filter(|id| !id.is_empty())
+                .ok_or(InvalidRow::NoId)?,
             route: std::str::from_utf8(route).map_err(|_| InvalidRow::RouteNotText)?,
             key: self.key,
             payload: self.payload,
@@ -139,9 +148,9 @@ impl Encoding {
         match (self, bytes) {
             (_, None) => Ok(None),
             (Self::AsPrinted, Some(bytes)) => Ok(Some(Value::Borrowed(bytes))),
-            (Self::Hexadecimal, Some(text)) => {
-                decode_hexadecimal(text).map(|bytes| Some(Value::Owned(bytes))).ok_or(InvalidRow::NotHexadecimal)
-            }
+            (Self::Hexadecimal, Some(text)) => decode_hexadecimal(text)
+                .map(|bytes| Some(Value::Owned(bytes)))
+                .ok_or(InvalidRow::NotHexadecimal),
         }
     }
 }
@@ -149,10 +158,19 @@ impl Encoding {
 /// PostgreSQL's hex format of `bytea`: `\x` and two digits a byte. The session asks for it, whatever the
 /// server's `bytea_output` is.
 fn decode_hexadecimal(text: &[u8]) -> Option<Vec<u8>> {
-    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|value| u8::try_from(value).ok());
+    let digit = |byte: u8| {
+        char::from(byte)
+            .to_digit(16)
+            .and_then(|value| u8::try_from(value).ok())
+    };
     let digits = text.strip_prefix(b"\\x")?;
-    let (pairs, []) = digits.as_chunks::<2>() else { return None };
-    pairs.iter().map(|&[high, low]| Some(digit(high)? << 4 | digit(low)?)).collect()
+    let (pairs, []) = digits.as_chunks::<2>() else {
+        return None;
+    };
+    pairs
+        .iter()
+        .map(|&[high, low]| Some(digit(high)? << 4 | digit(low)?))
+        .collect()
 }
 
 #[cfg(test)]
@@ -161,7 +179,10 @@ mod tests {
 
     #[test]
     fn bytea_text_becomes_its_bytes() {
-        assert_eq!(decode_hexadecimal(b"\\x00fFa9"), Some(vec![0x00, 0xff, 0xa9]));
+        assert_eq!(
+            decode_hexadecimal(b"\\x00fFa9"),
+            Some(vec![0x00, 0xff, 0xa9])
+        );
         assert_eq!(decode_hexadecimal(b"\\x"), Some(vec![]));
         for text in [&b"00"[..], b"\\x0", b"\\x0g", b"", b"\\x+1"] {
             assert_eq!(decode_hexadecimal(text), None, "{text:?}");

@@ -65,7 +65,10 @@ impl RelayMetrics {
 
 impl Total {
     fn of(counter: Counter) -> Self {
-        Self { counter, value: Arc::new(AtomicU64::new(0)) }
+        Self {
+            counter,
+            value: Arc::new(AtomicU64::new(0)),
+        }
     }
 
     /// Adds `count`.
@@ -82,6 +85,8 @@ impl Total {
 
 impl fmt::Debug for RelayMetrics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RelayMetrics").field("events", &self.events.get()).finish_non_exhaustive()
+        f.debug_struct("RelayMetrics")
+            .field("events", &self.events.get())
+            .finish_non_exhaustive()
     }
 }

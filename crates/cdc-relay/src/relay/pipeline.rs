@@ -15,10 +15,10 @@ use super::error::RelayError;
 use super::headers;
 use super::layout::Layout;
 use super::message::EmittedEvent;
+use super::metrics::RelayMetrics;
 use super::row::{InvalidRow, Row};
 use super::topic::{Route, TopicRouter};
 use crate::config::OutboxConfig;
-use super::metrics::RelayMetrics;
 
 /// Why an event could not be taken right now. It comes back, to be offered again.
 #[derive(Debug)]
@@ -64,7 +64,11 @@ pub(super) struct Pipeline {
 }
 
 impl Pipeline {
-    pub(super) fn new(config: OutboxConfig, producer: OrderedProducer, metrics: RelayMetrics) -> Self {
+    pub(super) fn new(
+        config: OutboxConfig,
+        producer: OrderedProducer,
+        metrics: RelayMetrics,
+    ) -> Self {
         Self {
             router: TopicRouter::new(config.topic.clone()),
             config,
@@ -116,10 +120,16 @@ impl Pipeline {
         match event {
             StreamEvent::Commit(commit, token) => {
                 self.transaction = None;
-                self.watermark.mark(Mark { token, committed_at: Some(commit.commit_time) });
+                self.watermark.mark(Mark {
+                    token,
+                    committed_at: Some(commit.commit_time),
+                });
             }
             StreamEvent::Standalone(_, token) => {
-                self.watermark.mark(Mark { token, committed_at: None });
+                self.watermark.mark(Mark {
+                    token,
+                    committed_at: None,
+                });
             }
             StreamEvent::Begin(_) | StreamEvent::Change(_) => {}
         }
@@ -127,15 +137,23 @@ impl Pipeline {
     }
 
     fn begin(&mut self, begin: &Begin) {
-        let position = Position { commit_lsn: begin.final_lsn, index: ChangeIndex::FIRST };
-        self.transaction = Some(OpenTransaction { position, committed_at: begin.commit_time });
+        let position = Position {
+            commit_lsn: begin.final_lsn,
+            index: ChangeIndex::FIRST,
+        };
+        self.transaction = Some(OpenTransaction {
+            position,
+            committed_at: begin.commit_time,
+        });
     }
 
     fn change(&mut self, change: &LogicalMessage) -> Result<Option<Obstacle>, RelayError> {
         let obstacle = match change {
             LogicalMessage::Insert(insert) => match self.layouts.get(&insert.relation) {
                 Some(Some(layout)) => {
-                    let row = layout.read(&insert.new).map_err(|reason| self.invalid(reason))?;
+                    let row = layout
+                        .read(&insert.new)
+                        .map_err(|reason| self.invalid(reason))?;
                     send(
                         &self.producer,
                         &mut self.router,
@@ -146,7 +164,11 @@ impl Pipeline {
                     .map_err(|failure| failure.at(self.position()))?
                 }
                 Some(None) => None,
-                None => return Err(RelayError::UndescribedRelation { relation: insert.relation }),
+                None => {
+                    return Err(RelayError::UndescribedRelation {
+                        relation: insert.relation,
+                    });
+                }
             },
             LogicalMessage::Message(message) => self.emitted(message)?,
             LogicalMessage::Relation(relation) => {
@@ -175,7 +197,12 @@ impl Pipeline {
     }
 
     fn emitted(&mut self, message: &Message) -> Result<Option<Obstacle>, RelayError> {
-        if !self.config.message_prefixes.iter().any(|prefix| prefix.as_bytes() == message.prefix) {
+        if !self
+            .config
+            .message_prefixes
+            .iter()
+            .any(|prefix| prefix.as_bytes() == message.prefix)
+        {
             return Ok(None);
         }
         let event = EmittedEvent::parse(&message.content).map_err(|reason| self.invalid(reason))?;
@@ -191,9 +218,21 @@ impl Pipeline {
     }
 
     fn describe(&mut self, relation: &Relation) -> Result<(), RelayError> {
-        let is_outbox =
-            self.config.tables.iter().any(|table| table.is(&relation.namespace, &relation.name));
-        let layout = is_outbox.then(|| Layout::of(relation, &self.config)).transpose()?;
+        let is_outbox = self
+            .config
+            .tables
+            .iter()
+            .any(|table| table.is(&relation.namespace, &relation.name));
+        // Under its new name it would count as a table that is no outbox, and its rows would be lost.
+        if !is_outbox && let Some(Some(before)) = self.layouts.get(&relation.id) {
+            return Err(RelayError::OutboxRenamed {
+                before: before.table().to_owned(),
+                after: format!("{}.{}", relation.namespace, relation.name),
+            });
+        }
+        let layout = is_outbox
+            .then(|| Layout::of(relation, &self.config))
+            .transpose()?;
         self.layouts.insert(relation.id, layout);
         Ok(())
     }
@@ -203,7 +242,10 @@ impl Pipeline {
     }
 
     fn invalid(&self, reason: InvalidRow) -> RelayError {
-        RelayError::InvalidRow { position: self.position(), reason }
+        RelayError::InvalidRow {
+            position: self.position(),
+            reason,
+        }
     }
 
     /// Takes in the delivery reports and acknowledges to the stream what is durable up to a commit.
@@ -277,7 +319,10 @@ fn send(
         Route::Unseen(topic) => return Ok(Some(Obstacle::UnseenTopic(topic))),
     };
     let extra = headers::parse(row.headers).map_err(SendFailure::Row)?;
-    let id = HeaderRef { name: "id", value: Some(row.id) };
+    let id = HeaderRef {
+        name: "id",
+        value: Some(row.id),
+    };
     let mut all;
     let headers = if extra.is_empty() {
         std::slice::from_ref(&id)

@@ -15,8 +15,11 @@ pub(super) async fn check(
     let identity = session
         .identify_system()
         .await
-        .map_err(|source| RelayError::Postgres { doing: "identify the server", source })?;
-    let publication = &relay.publication;
+        .map_err(|source| RelayError::Postgres {
+            doing: "identify the server",
+            source,
+        })?;
+    let publication = relay.publication.as_str();
     let literal = quote_literal(publication);
     let found = query(
         session,
@@ -24,7 +27,11 @@ pub(super) async fn check(
     )
     .await?;
     match found.first().and_then(|row| row.get(0)) {
-        None => return Err(RelayError::PublicationMissing { publication: publication.clone() }),
+        None => {
+            return Err(RelayError::PublicationMissing {
+                publication: publication.to_owned(),
+            });
+        }
         Some("t") => {}
         Some(_) => return Err(incomplete(publication, "inserts".to_owned())),
     }
@@ -47,12 +54,18 @@ pub(super) async fn check(
 }
 
 fn incomplete(publication: &str, lacks: String) -> RelayError {
-    RelayError::PublicationIncomplete { publication: publication.to_owned(), lacks }
+    RelayError::PublicationIncomplete {
+        publication: publication.to_owned(),
+        lacks,
+    }
 }
 
 async fn query(session: &mut Session, sql: &str) -> Result<Vec<Row>, RelayError> {
     session
         .simple_query(sql)
         .await
-        .map_err(|source| RelayError::Postgres { doing: "look at the publication", source })
+        .map_err(|source| RelayError::Postgres {
+            doing: "look at the publication",
+            source,
+        })
 }

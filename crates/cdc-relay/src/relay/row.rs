@@ -49,6 +49,8 @@ pub(crate) enum InvalidRow {
     #[error("its headers are not a JSON object of strings")]
     Headers(#[source] serde_json::Error),
     /// A logical message's content.
-    #[error("the message is not a JSON object with id, aggregatetype, aggregateid, type and payload")]
+    #[error(
+        "the message is not a JSON object with id, aggregatetype, aggregateid, type and payload"
+    )]
     Message(#[source] serde_json::Error),
 }

@@ -8,13 +8,14 @@ use pg_replication::{Filled, ReplicationStream, Session, StreamEvent, StreamOpti
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use super::error::RelayError;
+use super::error::{Next, RelayError};
 use super::pipeline::{Obstacle, Offered, Pipeline};
 use super::{Relay, ended, preflight};
 use crate::admin::Phase;
+use crate::failure::Failure;
 
-/// The slot's position is told at most this often, so that a crash repeats about a second.
-const STATUS_INTERVAL: Duration = Duration::from_secs(1);
+/// The slot's position is told at most this often: a crash repeats about as much, and a message costs nothing.
+const STATUS_INTERVAL: Duration = Duration::from_millis(200);
 
 /// How long Kafka may take to say whether a topic exists, or to make it.
 const TOPIC_TIMEOUT: Duration = Duration::from_secs(30);
@@ -22,6 +23,9 @@ const TOPIC_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a topic that is not to be created may be missing, and how often it is looked for meanwhile.
 const TOPIC_PATIENCE: Duration = Duration::from_secs(10);
 const TOPIC_POLL: Duration = Duration::from_millis(500);
+
+/// The least that PostgreSQL gets to take the last position, however late it is.
+const FAREWELL: Duration = Duration::from_millis(200);
 
 /// A slot being relayed. Everything that must survive the cancellation of a step is in here.
 #[derive(Debug)]
@@ -40,12 +44,11 @@ impl<'a> RelaySession<'a> {
     /// Connects both sides and starts the stream.
     pub(super) async fn open(relay: &'a Relay) -> Result<Self, RelayError> {
         let postgres = |doing| move |source| RelayError::Postgres { doing, source };
-        let mut session =
-            Session::connect(&relay.postgres).await.map_err(postgres("connect to PostgreSQL"))?;
+        let mut session = Session::connect(&relay.postgres)
+            .await
+            .map_err(postgres("connect to PostgreSQL"))?;
         let config = &relay.config;
         let identity = preflight::check(&mut session, &config.relay, &config.outbox).await?;
-        let producer = OrderedProducer::new(&relay.kafka, relay.limits)
-            .map_err(|source| RelayError::Kafka { doing: "start the Kafka producer", source })?;
         let options = StreamOptions {
             slot: relay.slot.clone(),
             publications: vec![relay.publication.clone()],
@@ -56,6 +59,13 @@ impl<'a> RelaySession<'a> {
         let stream = ReplicationStream::start(session, &options)
             .await
             .map_err(postgres("start streaming from the slot"))?;
+        // Only now: a standby that is refused the slot every half second needs no producer.
+        let producer = OrderedProducer::new(&relay.kafka, relay.limits).map_err(|source| {
+            RelayError::Kafka {
+                doing: "start the Kafka producer",
+                source,
+            }
+        })?;
         tracing::info!(
             slot = %relay.slot,
             publication = %relay.publication,
@@ -109,7 +119,12 @@ impl<'a> RelaySession<'a> {
         match filled {
             Ok(Filled::Bytes) => self.relay.state.wire_activity(),
             Ok(Filled::Nothing) => {}
-            Err(source) => return Err(RelayError::Postgres { doing: "read the stream", source }),
+            Err(source) => {
+                return Err(RelayError::Postgres {
+                    doing: "read the stream",
+                    source,
+                });
+            }
         }
         Ok(())
     }
@@ -125,8 +140,10 @@ impl<'a> RelaySession<'a> {
                 None => match self
                     .stream
                     .try_next()
-                    .map_err(|source| RelayError::Postgres { doing: "stream from the slot", source })?
-                {
+                    .map_err(|source| RelayError::Postgres {
+                        doing: "stream from the slot",
+                        source,
+                    })? {
                     Some(event) => event,
                     None => return Ok(None),
                 },
@@ -144,7 +161,9 @@ impl<'a> RelaySession<'a> {
     fn settle(&mut self) -> Result<(), RelayError> {
         let settled = self.pipeline.settle(&mut self.stream);
         let in_flight = self.pipeline.producer().in_flight();
-        self.relay.state.progress(self.stream.received(), self.stream.confirmed(), in_flight);
+        self.relay
+            .state
+            .progress(self.stream.received(), self.stream.confirmed(), in_flight);
         settled
     }
 
@@ -182,7 +201,34 @@ impl<'a> RelaySession<'a> {
     pub(super) async fn abandon(self, limit: Duration) {
         drop(self.stream);
         if !self.pipeline.into_producer().close(limit).await {
-            tracing::warn!("the Kafka producer did not end in time; it goes on ending in the background");
+            tracing::warn!(
+                "the Kafka producer did not end in time; it goes on ending in the background"
+            );
+        }
+    }
+
+    /// Stops at something that stays until somebody deals with it. That may mean to move the slot past it, and so past
+    /// everything that is not confirmed: what came before is therefore delivered and confirmed first, as far as that
+    /// goes within `deadline`.
+    pub(super) async fn stop_short(mut self, deadline: Instant) {
+        let drained = timeout_at(deadline, async {
+            loop {
+                // That a record was refused is known, or makes no difference any more.
+                self.settle().ok();
+                if self.pipeline.producer().in_flight().records == 0 {
+                    return Ok::<(), RelayError>(());
+                }
+                self.delivered().await?;
+            }
+        })
+        .await;
+        let left = deadline
+            .saturating_duration_since(Instant::now())
+            .max(FAREWELL);
+        if !matches!(drained, Ok(Ok(()))) || self.stream.close(left).await.is_err() {
+            tracing::warn!(
+                "the slot may stand before events that are not to blame; to move it by hand would skip them too"
+            );
         }
     }
 
@@ -209,26 +255,60 @@ impl<'a> RelaySession<'a> {
                 "not drained in time; what Kafka has not acknowledged is sent again by the next start"
             );
         }
-        let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(200));
+        let left = deadline
+            .saturating_duration_since(Instant::now())
+            .max(FAREWELL);
         match self.stream.close(left).await {
             Ok(confirmed) => {
                 tracing::info!(%confirmed, "stopped; the slot stands at the last confirmed position");
                 Ok(())
             }
-            Err(source) => Err(RelayError::Postgres { doing: "confirm the last position", source }),
+            Err(source) => Err(RelayError::Postgres {
+                doing: "confirm the last position",
+                source,
+            }),
         }
+    }
+}
+
+/// Finds or creates the topic, however long Kafka is away.
+async fn find_topic(relay: &Relay, topics: &Topics, topic: &str) -> Result<(), RelayError> {
+    let mut complained = false;
+    loop {
+        let error = match ask_for_topic(relay, topics, topic).await {
+            Err(error) if error.next() == Next::Reconnect => error,
+            done => {
+                if complained {
+                    relay.state.recovered();
+                }
+                return done;
+            }
+        };
+        let failure = Failure::from_relay(error, &relay.config);
+        if !std::mem::replace(&mut complained, true) {
+            tracing::warn!(code = %failure.code(), error = failure.one_line(), help = failure.remedy(), "waiting for Kafka");
+        }
+        relay.state.failed(&failure);
+        tokio::time::sleep(TOPIC_POLL).await;
     }
 }
 
 /// Creates the topic if that is wanted, otherwise waits a little for it: a cluster that is just starting denies
 /// topics that it has.
-async fn find_topic(relay: &Relay, topics: &Topics, topic: &str) -> Result<(), RelayError> {
+async fn ask_for_topic(relay: &Relay, topics: &Topics, topic: &str) -> Result<(), RelayError> {
     let names = [topic.to_owned()];
-    let failed = |source| RelayError::Kafka { doing: "look for the topic or create it", source };
+    let failed = |source| RelayError::Kafka {
+        doing: "look for the topic or create it",
+        source,
+    };
     if relay.config.kafka.topics.create {
         let outcomes = topics.ensure(&names, relay.topics).await.map_err(failed)?;
         if let [TopicOutcome::Created { topic }] = outcomes.as_slice() {
-            tracing::info!(topic, partitions = relay.topics.partitions, "created the topic");
+            tracing::info!(
+                topic,
+                partitions = relay.topics.partitions,
+                "created the topic"
+            );
         }
         return Ok(());
     }
@@ -236,7 +316,9 @@ async fn find_topic(relay: &Relay, topics: &Topics, topic: &str) -> Result<(), R
     loop {
         match topics.describe(&names).await.map_err(failed)?.as_slice() {
             [TopicInfo::Missing { topic }] if Instant::now() >= patience => {
-                return Err(RelayError::TopicMissing { topic: topic.clone() });
+                return Err(RelayError::TopicMissing {
+                    topic: topic.clone(),
+                });
             }
             [TopicInfo::Missing { .. }] => tokio::time::sleep(TOPIC_POLL).await,
             _ => return Ok(()),

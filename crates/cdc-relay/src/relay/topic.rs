@@ -31,14 +31,18 @@ pub(super) enum Route {
     "the topic name {name:?}, made from the routing value {route:?}, is not allowed: Kafka takes 1 to 249 of \
      the characters a-z, A-Z, 0-9, '.', '_' and '-'"
 )]
-pub(super) struct IllegalTopic {
+pub(crate) struct IllegalTopic {
     name: String,
     route: String,
 }
 
 impl TopicRouter {
     pub(super) fn new(template: TopicTemplate) -> Self {
-        Self { template, by_route: HashMap::new(), existing: HashSet::new() }
+        Self {
+            template,
+            by_route: HashMap::new(),
+            existing: HashSet::new(),
+        }
     }
 
     pub(super) fn route(&mut self, value: &str) -> Result<Route, IllegalTopic> {
@@ -46,13 +50,20 @@ impl TopicRouter {
             Some(topic) => Arc::clone(topic),
             None => self.remember(value)?,
         };
-        Ok(if self.existing.contains(&topic) { Route::Known(topic) } else { Route::Unseen(topic) })
+        Ok(if self.existing.contains(&topic) {
+            Route::Known(topic)
+        } else {
+            Route::Unseen(topic)
+        })
     }
 
     fn remember(&mut self, value: &str) -> Result<Arc<str>, IllegalTopic> {
         let name = self.template.topic_for(value);
         if !TopicTemplate::is_valid_topic(&name) {
-            return Err(IllegalTopic { name, route: value.to_owned() });
+            return Err(IllegalTopic {
+                name,
+                route: value.to_owned(),
+            });
         }
         if self.by_route.len() >= REMEMBERED {
             self.by_route.clear();
@@ -80,7 +91,9 @@ mod tests {
     #[test]
     fn a_topic_is_looked_for_once() {
         let mut router = router();
-        let Route::Unseen(topic) = router.route("order").unwrap() else { panic!("known at once") };
+        let Route::Unseen(topic) = router.route("order").unwrap() else {
+            panic!("known at once")
+        };
         assert_eq!(&*topic, "outbox.event.order");
         router.exists(Arc::clone(&topic));
         assert_eq!(router.route("order").unwrap(), Route::Known(topic));
