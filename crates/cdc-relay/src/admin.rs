@@ -2,6 +2,7 @@
 
 pub(crate) mod client;
 mod routes;
+mod snapshot;
 mod state;
 
 use std::net::SocketAddr;
@@ -17,7 +18,8 @@ use crate::error_code::ErrorCode;
 use crate::failure::Failure;
 use crate::metric;
 
-pub(crate) use state::{Phase, RelayState, Snapshot};
+pub(crate) use snapshot::{Phase, Snapshot};
+pub(crate) use state::RelayState;
 
 /// How often the recorder forgets histogram samples that were already counted into buckets.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -53,7 +55,11 @@ impl AdminServer {
         };
         let listener = TcpListener::bind(address.as_str()).await.map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
-        Ok(Self { listener, address, metrics: install_recorder()? })
+        Ok(Self {
+            listener,
+            address,
+            metrics: install_recorder()?,
+        })
     }
 
     /// The address in use, with the port that the system chose for port 0.
@@ -71,7 +77,11 @@ impl AdminServer {
         state: Arc<RelayState>,
         shutdown: CancellationToken,
     ) -> Result<(), Failure> {
-        let Self { listener, address, metrics } = self;
+        let Self {
+            listener,
+            address,
+            metrics,
+        } = self;
         let upkeep = async {
             let mut tick = tokio::time::interval(UPKEEP);
             loop {
@@ -80,8 +90,8 @@ impl AdminServer {
             }
         };
         let router = routes::router(state, metrics.clone());
-        let server =
-            axum::serve(listener, router).with_graceful_shutdown(shutdown.clone().cancelled_owned());
+        let server = axum::serve(listener, router)
+            .with_graceful_shutdown(shutdown.clone().cancelled_owned());
         tokio::select! {
             served = server => served.map_err(|error| {
                 Failure::new(
@@ -101,7 +111,10 @@ fn install_recorder() -> Result<PrometheusHandle, Failure> {
         Failure::internal("the metrics recorder cannot be installed").caused_by(error)
     };
     let handle = PrometheusBuilder::new()
-        .set_buckets_for_metric(Matcher::Full(metric::COMMIT_TO_ACK.to_owned()), &metric::LATENCY_BUCKETS)
+        .set_buckets_for_metric(
+            Matcher::Full(metric::COMMIT_TO_ACK.to_owned()),
+            &metric::LATENCY_BUCKETS,
+        )
         .map_err(failed)?
         .install_recorder()
         .map_err(failed)?;

@@ -31,7 +31,13 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_name = "FILE", env = "CDC_CONFIG")]
     pub(crate) config: Option<PathBuf>,
     /// Form of the log on standard error.
-    #[arg(long, global = true, value_enum, default_value = "text", env = "CDC_LOG_FORMAT")]
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value = "text",
+        env = "CDC_LOG_FORMAT"
+    )]
     pub(crate) log_format: LogFormat,
     /// Overrides one setting, for example `--set relay.slot=orders`. Other users of this machine can see it:
     /// give secrets in the file or the environment.
@@ -60,24 +66,34 @@ pub(crate) struct Assignment {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Prepares the database: schema cdc, outbox table, publication, replication slot.
-    #[command(after_help = "Needs the owner of the tables and a role with REPLICATION. What is already there is \
+    #[command(
+        after_help = "Needs the owner of the tables and a role with REPLICATION. What is already there is \
                             left alone.\n\nExamples:\n  cdc-relay --config relay.toml init --dry-run\n  \
-                            cdc-relay --config relay.toml init")]
+                            cdc-relay --config relay.toml init"
+    )]
     Init(Init),
     /// Checks server settings, privileges, slot, publication and Kafka; says what to do about each finding.
-    #[command(after_help = "Exit status: 0, or 69 with at least one failure.\n\nExamples:\n  cdc-relay doctor\n  \
-                            cdc-relay doctor --json | jq '.findings[] | select(.status != \"ok\")'")]
+    #[command(
+        after_help = "Exit status: 0, or 69 with at least one failure.\n\nExamples:\n  cdc-relay doctor\n  \
+                            cdc-relay doctor --json | jq '.findings[] | select(.status != \"ok\")'"
+    )]
     Doctor(Doctor),
     /// Streams the outbox into Kafka until it is told to stop.
-    #[command(after_help = "SIGTERM or Ctrl-C drains, confirms and exits; a second one exits at once.\n\n\
-                            Example:\n  cdc-relay --config relay.toml --log-format json relay")]
+    #[command(
+        after_help = "SIGTERM or Ctrl-C drains, confirms and exits; a second one exits at once.\n\n\
+                            Example:\n  cdc-relay --config relay.toml --log-format json relay"
+    )]
     Relay,
     /// Shows the slot, the lag, and what a running relay says of itself.
-    #[command(after_help = "Examples:\n  cdc-relay status\n  cdc-relay status --json\n  \
-                            cdc-relay status --probe   # for a container's health check")]
+    #[command(
+        after_help = "Examples:\n  cdc-relay status\n  cdc-relay status --json\n  \
+                            cdc-relay status --probe   # for a container's health check"
+    )]
     Status(Status),
     /// Prints the effective configuration and where each value came from; secrets are masked.
-    #[command(after_help = "Example:\n  CDC_RELAY__SLOT=orders cdc-relay --config relay.toml config")]
+    #[command(
+        after_help = "Example:\n  CDC_RELAY__SLOT=orders cdc-relay --config relay.toml config"
+    )]
     Config,
     /// Explains an error code; without one, lists all of them.
     #[command(after_help = "Example:\n  cdc-relay explain CDC0021")]
@@ -123,9 +139,10 @@ impl FromStr for Assignment {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.split_once('=') {
-            Some((key, value)) if key.contains('.') => {
-                Ok(Self { key: key.trim().to_owned(), value: value.to_owned() })
-            }
+            Some((key, value)) if key.contains('.') => Ok(Self {
+                key: key.trim().to_owned(),
+                value: value.to_owned(),
+            }),
             _ => Err("expected section.key=value, for example relay.slot=orders".to_owned()),
         }
     }
@@ -152,7 +169,10 @@ mod tests {
     #[test]
     fn every_command_has_an_example() {
         for command in Cli::command().get_subcommands() {
-            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let help = command
+                .get_after_help()
+                .map(ToString::to_string)
+                .unwrap_or_default();
             assert!(help.contains("Example"), "{}", command.get_name());
         }
     }

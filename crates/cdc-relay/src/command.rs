@@ -7,42 +7,60 @@ mod init;
 pub(crate) mod relay;
 mod status;
 
+pub(crate) use init::{slot_foreign, slot_lost};
+
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::{Command, Global};
 use crate::config::{Config, Layers};
-use crate::failure::Failure;
-use crate::signals;
+use crate::failure::{Context, Failure};
+use crate::{diagnosis, signals};
 
 /// Runs `command` to its end; `relay` ends at a signal.
 ///
 /// # Errors
 ///
 /// Whatever ends the command early, with what to do about it.
-pub(crate) async fn run(command: Command, global: &Global) -> Result<(), Failure> {
+pub(crate) async fn run(command: &Command, global: &Global) -> Result<(), Failure> {
     match command {
-        Command::Explain(arguments) => explain::run(&arguments),
+        Command::Explain(arguments) => explain::run(arguments),
         Command::Config => config::run(&layers(global)?),
-        Command::Init(arguments) => init::run(&arguments, &usable(global)?).await,
-        Command::Doctor(arguments) => doctor::run(&arguments, &usable(global)?).await,
-        Command::Status(arguments) => status::run(&arguments, &usable(global)?).await,
+        Command::Init(arguments) => init::run(arguments, &usable(global)?).await,
+        Command::Doctor(arguments) => doctor::run(arguments, &usable(global)?).await,
+        Command::Status(arguments) => status::run(arguments, &usable(global)?).await,
         Command::Relay => {
             let config = usable(global)?;
             let shutdown = CancellationToken::new();
-            tokio::select! {
-                done = relay::run(config, shutdown.clone()) => done,
+            let ended = tokio::select! {
+                done = relay::run(config.clone(), shutdown.clone()) => done,
                 failed = signals::watch(shutdown) => failed.map(|never| match never {}),
+            };
+            match ended {
+                Ok(()) => Ok(()),
+                Err(failure) => Err(diagnosis::refine(failure, &config).await),
             }
         }
     }
 }
 
+/// A configuration that can be used, as far as can be said without a server.
 fn usable(global: &Global) -> Result<Config, Failure> {
-    Config::from_layers(&layers(global)?)
+    let config = Config::from_layers(&layers(global)?)?;
+    config
+        .kafka
+        .options()
+        .validate()
+        .map_err(|error| Failure::from_kafka(error, Context::new(&config, "configure Kafka")))?;
+    Ok(config)
 }
 
 fn layers(global: &Global) -> Result<Layers, Failure> {
-    let environment = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    // A value that is not UTF-8 is refused later, by what it is for, rather than ignored here.
+    let environment = std::env::vars_os().map(|(name, value)| {
+        (
+            name.to_string_lossy().into_owned(),
+            value.to_string_lossy().into_owned(),
+        )
+    });
     Layers::read(global.config.as_deref(), environment, &global.set)
 }

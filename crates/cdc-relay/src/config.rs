@@ -53,12 +53,13 @@ impl Config {
     /// key, where its value came from and what is allowed.
     pub(crate) fn from_layers(layers: &Layers) -> Result<Self, Failure> {
         let config: Self = layers.extract()?;
-        config.validate().map_err(|invalid| layers.explain(&invalid))?;
+        config
+            .validate()
+            .map_err(|invalid| layers.explain(&invalid))?;
         Ok(config)
     }
 
     fn validate(&self) -> Result<(), Invalid> {
-        self.postgres.validate()?;
         self.kafka.validate()?;
         self.relay.validate()?;
         self.outbox.validate()
@@ -72,25 +73,22 @@ pub(crate) struct Invalid {
     key: &'static str,
     /// What is allowed, as the end of the sentence "`key` must …".
     constraint: String,
-    /// True when the key has no default and nobody gave a value.
-    missing: bool,
 }
 
 impl Invalid {
     fn new(key: &'static str, constraint: impl Into<String>) -> Self {
-        Self { key, constraint: constraint.into(), missing: false }
-    }
-
-    fn missing(key: &'static str, constraint: impl Into<String>) -> Self {
-        Self { key, constraint: constraint.into(), missing: true }
+        Self {
+            key,
+            constraint: constraint.into(),
+        }
     }
 }
 
 /// Shorthand of the sections' checks.
-fn require(
-    holds: bool,
-    key: &'static str,
-    constraint: impl Into<String>,
-) -> Result<(), Invalid> {
-    if holds { Ok(()) } else { Err(Invalid::new(key, constraint)) }
+fn require(holds: bool, key: &'static str, constraint: impl Into<String>) -> Result<(), Invalid> {
+    if holds {
+        Ok(())
+    } else {
+        Err(Invalid::new(key, constraint))
+    }
 }

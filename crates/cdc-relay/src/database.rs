@@ -12,7 +12,6 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Row, SimpleQueryMessage};
 
 use crate::config::Config;
-use crate::connection;
 use crate::failure::{Context, Failure};
 
 pub(crate) use holder::Holder;
@@ -34,8 +33,10 @@ impl Database {
     /// The server cannot be reached or does not let the role in.
     pub(crate) async fn connect(config: &Config) -> Result<Self, Failure> {
         let context = Context::new(config, "connect to PostgreSQL");
-        let options = connection::postgres(config)?;
-        let client = connect_client(&options).await.map_err(|error| Failure::from_postgres(error, context))?;
+        let options = config.postgres.options();
+        let client = connect_client(&options)
+            .await
+            .map_err(|error| Failure::from_postgres(error, context))?;
         Ok(Self { client })
     }
 
@@ -46,7 +47,10 @@ impl Database {
 
     /// Runs statements without parameters, one after the other.
     pub(crate) async fn execute(&self, sql: &str, context: Context<'_>) -> Result<(), Failure> {
-        self.client.batch_execute(sql).await.map_err(|error| told(error, context))
+        self.client
+            .batch_execute(sql)
+            .await
+            .map_err(|error| told(error, context))
     }
 
     /// The rows of one statement.
@@ -56,7 +60,10 @@ impl Database {
         parameters: &[&(dyn ToSql + Sync)],
         context: Context<'_>,
     ) -> Result<Vec<Row>, Failure> {
-        self.client.query(sql, parameters).await.map_err(|error| told(error, context))
+        self.client
+            .query(sql, parameters)
+            .await
+            .map_err(|error| told(error, context))
     }
 
     /// The only row of one statement, if there is one.
@@ -66,12 +73,23 @@ impl Database {
         parameters: &[&(dyn ToSql + Sync)],
         context: Context<'_>,
     ) -> Result<Option<Row>, Failure> {
-        self.client.query_opt(sql, parameters).await.map_err(|error| told(error, context))
+        self.client
+            .query_opt(sql, parameters)
+            .await
+            .map_err(|error| told(error, context))
     }
 
     /// The first column of the first row as text.
-    pub(crate) async fn text(&self, sql: &str, context: Context<'_>) -> Result<Option<String>, Failure> {
-        let messages = self.client.simple_query(sql).await.map_err(|error| told(error, context))?;
+    pub(crate) async fn text(
+        &self,
+        sql: &str,
+        context: Context<'_>,
+    ) -> Result<Option<String>, Failure> {
+        let messages = self
+            .client
+            .simple_query(sql)
+            .await
+            .map_err(|error| told(error, context))?;
         Ok(messages.into_iter().find_map(|message| match message {
             SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
             _ => None,
@@ -84,8 +102,14 @@ fn told(error: tokio_postgres::Error, context: Context<'_>) -> Failure {
 }
 
 /// A value of a row whose query this crate wrote, so that its type is known.
-fn value<'a, T: tokio_postgres::types::FromSql<'a>>(row: &'a Row, column: &str) -> Result<T, Failure> {
+fn value<'a, T: tokio_postgres::types::FromSql<'a>>(
+    row: &'a Row,
+    column: &str,
+) -> Result<T, Failure> {
     row.try_get(column).map_err(|error| {
-        Failure::internal(format!("a catalog query gave another column {column:?} than expected")).caused_by(error)
+        Failure::internal(format!(
+            "a catalog query gave another column {column:?} than expected"
+        ))
+        .caused_by(error)
     })
 }

@@ -146,7 +146,11 @@ impl FromStr for ErrorCode {
         let digits = upper.strip_prefix("CDC").unwrap_or(&upper);
         let number: u16 = digits.parse().map_err(|_| NoSuchCode)?;
         let code = format!("CDC{number:04}");
-        Self::ALL.iter().copied().find(|known| known.as_str() == code).ok_or(NoSuchCode)
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|known| known.as_str() == code)
+            .ok_or(NoSuchCode)
     }
 }
 
@@ -166,7 +170,11 @@ mod tests {
 
     #[test]
     fn codes_are_unique_and_ascending() {
-        assert!(ErrorCode::ALL.windows(2).all(|pair| pair[0].as_str() < pair[1].as_str()));
+        assert!(
+            ErrorCode::ALL
+                .windows(2)
+                .all(|pair| pair[0].as_str() < pair[1].as_str())
+        );
     }
 
     #[test]

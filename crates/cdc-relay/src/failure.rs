@@ -27,12 +27,13 @@ pub(crate) struct Failure {
 
 impl Failure {
     /// `what` is a full sentence or paragraph without the cause; `remedy` says what the reader can do.
-    pub(crate) fn new(
-        code: ErrorCode,
-        what: impl Into<String>,
-        remedy: impl Into<String>,
-    ) -> Self {
-        Self { code, what: what.into(), remedy: remedy.into(), source: None }
+    pub(crate) fn new(code: ErrorCode, what: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self {
+            code,
+            what: what.into(),
+            remedy: remedy.into(),
+            source: None,
+        }
     }
 
     /// A bug: something that the code takes for impossible.
@@ -49,6 +50,14 @@ impl Failure {
     pub(crate) fn caused_by(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self
+    }
+
+    /// The cause alone; a failure without one is its own cause.
+    pub(crate) fn into_source(self) -> Box<dyn Error + Send + Sync> {
+        match self.source {
+            Some(source) => source,
+            None => self.what.into(),
+        }
     }
 
     /// The stable code.

@@ -4,8 +4,8 @@ mod admin;
 mod cli;
 mod command;
 mod config;
-mod connection;
 mod database;
+mod diagnosis;
 mod error_code;
 mod exit;
 mod failure;
@@ -17,6 +17,7 @@ mod telemetry;
 mod terminal;
 
 use std::io;
+use std::panic::catch_unwind;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -31,8 +32,12 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(usage) => return usage_status(&usage),
     };
-    telemetry::start(cli.global.log_format);
-    match run(cli) {
+    telemetry::start(cli.global.log_format, &cli.command);
+    // A panic has been reported by its hook when it arrives here.
+    let Ok(ended) = catch_unwind(|| run(&cli)) else {
+        return Exit::Bug.into();
+    };
+    match ended {
         Ok(()) => Exit::Success.into(),
         Err(failure) => {
             // Nobody is left to be told when standard error is gone.
@@ -42,19 +47,23 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(cli: Cli) -> Result<(), Failure> {
+fn run(cli: &Cli) -> Result<(), Failure> {
     // One thread: the task that owns the wire then drives its own I/O. With several, each wake-up crosses
     // threads, which cost a quarter of all CPU time; Kafka's work is on librdkafka's threads anyway.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::internal("the runtime cannot be started").caused_by(error))?;
-    runtime.block_on(command::run(cli.command, &cli.global))
+    runtime.block_on(command::run(&cli.command, &cli.global))
 }
 
 /// Prints clap's message; help and version are not mistakes.
 fn usage_status(usage: &clap::Error) -> ExitCode {
     // Nobody is left to be told when the terminal is gone.
     drop(usage.print());
-    if usage.use_stderr() { Exit::Usage.into() } else { Exit::Success.into() }
+    if usage.use_stderr() {
+        Exit::Usage.into()
+    } else {
+        Exit::Success.into()
+    }
 }

@@ -28,35 +28,80 @@ pub(crate) const RECONNECTS: &str = "cdc_relay_reconnects_total";
 pub(crate) const PRODUCER_REBUILDS: &str = "cdc_relay_producer_rebuilds_total";
 /// 1 while the stream is open, otherwise 0.
 pub(crate) const STREAMING: &str = "cdc_relay_streaming";
-/// 0 while records wait and Kafka acknowledges none of them, otherwise 1.
+/// 1 while Kafka answers, otherwise 0.
 pub(crate) const KAFKA_ANSWERS: &str = "cdc_relay_kafka_answers";
 
 /// Label: an error code.
 pub(crate) const CODE: &str = "code";
 
 /// Upper bounds of the latency histogram in seconds: from half a millisecond to a minute.
-pub(crate) const LATENCY_BUCKETS: [f64; 15] =
-    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0, 60.0];
+pub(crate) const LATENCY_BUCKETS: [f64; 15] = [
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0, 60.0,
+];
 
 /// Tells the recorder what each metric means. Call it once, after the recorder is installed.
 pub(crate) fn describe() {
     describe_counter!(EVENTS, Unit::Count, "Events that Kafka acknowledged.");
-    describe_counter!(TRANSACTIONS, Unit::Count, "Transactions that Kafka has whole.");
-    describe_counter!(IGNORED_CHANGES, Unit::Count, "Updates, deletes and truncations, which are no events.");
+    describe_counter!(
+        TRANSACTIONS,
+        Unit::Count,
+        "Transactions that Kafka has whole."
+    );
+    describe_counter!(
+        IGNORED_CHANGES,
+        Unit::Count,
+        "Updates, deletes and truncations, which are no events."
+    );
     describe_histogram!(
         COMMIT_TO_ACK,
         Unit::Seconds,
         "From the commit in PostgreSQL to Kafka's acknowledgement."
     );
-    describe_gauge!(UNCONFIRMED, Unit::Bytes, "Write-ahead log that was received and is not confirmed yet.");
-    describe_gauge!(LAG, Unit::Seconds, "Age of the newest acknowledged commit while something waits, otherwise 0.");
-    describe_gauge!(IN_FLIGHT_EVENTS, Unit::Count, "Records that wait for Kafka's acknowledgement.");
-    describe_gauge!(IN_FLIGHT_BYTES, Unit::Bytes, "Bytes that wait for Kafka's acknowledgement.");
-    describe_gauge!(WIRE_AGE, Unit::Seconds, "Since the last byte from PostgreSQL.");
-    describe_counter!(RECONNECTS, Unit::Count, "New connections to PostgreSQL after a failure.");
-    describe_counter!(PRODUCER_REBUILDS, Unit::Count, "Producers made anew after a fatal error.");
-    describe_gauge!(STREAMING, Unit::Count, "1 while the stream is open, otherwise 0.");
-    describe_gauge!(KAFKA_ANSWERS, Unit::Count, "0 while records wait and Kafka acknowledges none, otherwise 1.");
+    describe_gauge!(
+        UNCONFIRMED,
+        Unit::Bytes,
+        "Write-ahead log that was received and is not confirmed yet."
+    );
+    describe_gauge!(
+        LAG,
+        Unit::Seconds,
+        "Age of the newest acknowledged commit while something waits, otherwise 0."
+    );
+    describe_gauge!(
+        IN_FLIGHT_EVENTS,
+        Unit::Count,
+        "Records that wait for Kafka's acknowledgement."
+    );
+    describe_gauge!(
+        IN_FLIGHT_BYTES,
+        Unit::Bytes,
+        "Bytes that wait for Kafka's acknowledgement."
+    );
+    describe_gauge!(
+        WIRE_AGE,
+        Unit::Seconds,
+        "Since the last byte from PostgreSQL."
+    );
+    describe_counter!(
+        RECONNECTS,
+        Unit::Count,
+        "New connections to PostgreSQL after a failure."
+    );
+    describe_counter!(
+        PRODUCER_REBUILDS,
+        Unit::Count,
+        "Producers made anew after a fatal error."
+    );
+    describe_gauge!(
+        STREAMING,
+        Unit::Count,
+        "1 while the stream is open, otherwise 0."
+    );
+    describe_gauge!(
+        KAFKA_ANSWERS,
+        Unit::Count,
+        "1 while Kafka answers, otherwise 0."
+    );
 }
 
 /// Sets the gauges, right before they are read.

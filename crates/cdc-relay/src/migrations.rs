@@ -19,7 +19,10 @@ pub(crate) const HISTORY: &str = "cdc.schema_history";
 /// # Errors
 ///
 /// PostgreSQL refuses.
-pub(crate) async fn pending(database: &Database, config: &Config) -> Result<Vec<Migration>, Failure> {
+pub(crate) async fn pending(
+    database: &Database,
+    config: &Config,
+) -> Result<Vec<Migration>, Failure> {
     let applied = database.applied_migrations(config).await?;
     let mut pending: Vec<Migration> = embedded::migrations::runner()
         .get_migrations()

@@ -30,8 +30,8 @@ use pg_replication::{ConnectOptions, PublicationName, SlotName};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use self::error::RelayError;
 use self::error::Next;
+pub(crate) use self::error::RelayError;
 pub(crate) use self::metrics::RelayMetrics;
 use self::session::RelaySession;
 use crate::admin::{Phase, RelayState};
@@ -68,20 +68,16 @@ pub(crate) struct Relay {
 
 impl Relay {
     /// Takes the configuration; connects to nothing.
-    ///
-    /// # Errors
-    ///
-    /// Values that only the libraries below can judge: the connection string, names, Kafka properties.
-    pub(crate) fn new(config: Config, state: Arc<RelayState>, metrics: RelayMetrics) -> Result<Self, Failure> {
+    pub(crate) fn new(config: Config, state: Arc<RelayState>, metrics: RelayMetrics) -> Self {
         let limits = Limits {
-            max_in_flight_bytes: usize::try_from(config.relay.max_in_flight.bytes()).unwrap_or(usize::MAX),
+            max_in_flight_bytes: config.relay.max_in_flight.bytes(),
             ..Limits::default()
         };
-        Ok(Self {
-            postgres: crate::connection::postgres(&config)?,
-            slot: crate::connection::slot(&config)?,
-            publication: crate::connection::publication(&config)?,
-            kafka: crate::connection::kafka(&config),
+        Self {
+            postgres: config.postgres.options(),
+            slot: config.relay.slot.clone(),
+            publication: config.relay.publication.clone(),
+            kafka: config.kafka.options(),
             topics: TopicSettings {
                 partitions: config.kafka.topics.partitions,
                 replication_factor: config.kafka.topics.replication_factor,
@@ -90,7 +86,7 @@ impl Relay {
             state,
             metrics,
             config,
-        })
+        }
     }
 
     /// Relays until `shutdown` is cancelled, through every failure that may pass.
@@ -102,11 +98,16 @@ impl Relay {
         let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
         loop {
             let started = Instant::now();
-            let Err(error) = self.one_session(shutdown).await else { return Ok(()) };
+            let Err(error) = self.one_session(shutdown).await else {
+                return Ok(());
+            };
             let next = error.next();
             let failure = Failure::from_relay(error, &self.config);
             if shutdown.is_cancelled() {
-                tracing::warn!(error = failure.one_line(), "stopped without confirming the last position");
+                tracing::warn!(
+                    error = failure.one_line(),
+                    "stopped without confirming the last position"
+                );
                 return Ok(());
             }
             let pause = match next {
@@ -143,6 +144,12 @@ impl Relay {
                 let deadline = Instant::now() + self.config.relay.shutdown_deadline.get();
                 session.stop(deadline).await
             }
+            Err(error) if error.next() == Next::Stop => {
+                self.state.enter(Phase::Draining);
+                let deadline = Instant::now() + self.config.relay.shutdown_deadline.get();
+                session.stop_short(deadline).await;
+                Err(error)
+            }
             Err(error) => {
                 session.abandon(PRODUCER_FAREWELL).await;
                 Err(error)
@@ -165,7 +172,8 @@ impl Relay {
             pause_ms = pause.as_millis(),
             "session lost; connecting again"
         );
-        ::metrics::counter!(metric::RECONNECTS, metric::CODE => failure.code().as_str()).increment(1);
+        ::metrics::counter!(metric::RECONNECTS, metric::CODE => failure.code().as_str())
+            .increment(1);
         self.state.failed(failure);
         self.state.enter(Phase::Connecting);
     }
@@ -183,5 +191,8 @@ fn random_fraction() -> f64 {
 /// The error that ended a wait which only an error can end.
 fn ended(held: Result<Infallible, pg_replication::Error>) -> RelayError {
     let Err(source) = held;
-    RelayError::Postgres { doing: "keep the connection alive", source }
+    RelayError::Postgres {
+        doing: "keep the connection alive",
+        source,
+    }
 }

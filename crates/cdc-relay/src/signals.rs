@@ -33,7 +33,9 @@ pub(crate) async fn first() -> Result<(), Failure> {
     clippy::disallowed_methods,
     reason = "the second signal asks for exactly this: no destructors, no flushing"
 )]
-pub(crate) async fn watch(shutdown: CancellationToken) -> Result<std::convert::Infallible, Failure> {
+pub(crate) async fn watch(
+    shutdown: CancellationToken,
+) -> Result<std::convert::Infallible, Failure> {
     let mut terminate = signal(SignalKind::terminate()).map_err(deaf)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(deaf)?;
     loop {

@@ -15,12 +15,16 @@ impl Style {
 
     /// Fancy when standard output is a terminal and `NO_COLOR` is not set.
     pub(crate) fn of_stdout() -> Self {
-        Self { fancy: io::stdout().is_terminal() && colours_wanted() }
+        Self {
+            fancy: io::stdout().is_terminal() && colours_wanted(),
+        }
     }
 
     /// Fancy when standard error is a terminal and `NO_COLOR` is not set.
     pub(crate) fn of_stderr() -> Self {
-        Self { fancy: io::stderr().is_terminal() && colours_wanted() }
+        Self {
+            fancy: io::stderr().is_terminal() && colours_wanted(),
+        }
     }
 
     /// True when colour is allowed.
@@ -49,7 +53,11 @@ impl Style {
     }
 
     fn paint(self, code: &str, text: &str) -> String {
-        if self.fancy { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+        if self.fancy {
+            format!("\x1b[{code}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
     }
 }
 

@@ -58,7 +58,8 @@ pub(crate) async fn get(listen: &ListenAddress, path: &str) -> Result<Answer, No
     let exchange = async {
         let mut stream = TcpStream::connect(&address).await?;
         // HTTP/1.0: the server closes after its answer, without chunks.
-        let request = format!("GET {path} HTTP/1.0\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+        let request =
+            format!("GET {path} HTTP/1.0\r\nHost: {address}\r\nConnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await?;
         let mut answer = Vec::new();
         stream.take(LARGEST_ANSWER).read_to_end(&mut answer).await?;
@@ -79,13 +80,23 @@ pub(crate) async fn get(listen: &ListenAddress, path: &str) -> Result<Answer, No
 /// Nobody answers in time, or something else does.
 pub(crate) async fn status(listen: &ListenAddress) -> Result<Snapshot, NoAnswer> {
     let answer = get(listen, "/status").await?;
-    serde_json::from_str(&answer.body).map_err(|_| NoAnswer::NotOurs { address: listen.reachable() })
+    serde_json::from_str(&answer.body).map_err(|_| NoAnswer::NotOurs {
+        address: listen.reachable(),
+    })
 }
 
 fn parse(answer: &str) -> Option<Answer> {
     let (head, body) = answer.split_once("\r\n\r\n")?;
-    let status = head.strip_prefix("HTTP/1.")?.split(' ').nth(1)?.parse().ok()?;
-    Some(Answer { status, body: body.to_owned() })
+    let status = head
+        .strip_prefix("HTTP/1.")?
+        .split(' ')
+        .nth(1)?
+        .parse()
+        .ok()?;
+    Some(Answer {
+        status,
+        body: body.to_owned(),
+    })
 }
 
 #[cfg(test)]
@@ -94,9 +105,21 @@ mod tests {
 
     #[test]
     fn reads_status_and_body() {
-        let answer = parse("HTTP/1.0 503 Service Unavailable\r\ncontent-length: 2\r\n\r\n{}").unwrap();
-        assert_eq!(answer, Answer { status: 503, body: "{}".to_owned() });
-        for text in ["", "SSH-2.0-OpenSSH\r\n\r\n", "HTTP/1.1 x\r\n\r\n", "HTTP/1.1 200 OK"] {
+        let answer =
+            parse("HTTP/1.0 503 Service Unavailable\r\ncontent-length: 2\r\n\r\n{}").unwrap();
+        assert_eq!(
+            answer,
+            Answer {
+                status: 503,
+                body: "{}".to_owned()
+            }
+        );
+        for text in [
+            "",
+            "SSH-2.0-OpenSSH\r\n\r\n",
+            "HTTP/1.1 x\r\n\r\n",
+            "HTTP/1.1 200 OK",
+        ] {
             assert_eq!(parse(text), None, "{text:?}");
         }
     }

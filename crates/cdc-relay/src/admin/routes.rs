@@ -10,7 +10,8 @@ use axum::{Json, Router};
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::json;
 
-use super::state::{RelayState, Snapshot, Unwell};
+use super::snapshot::{Snapshot, Unwell};
+use super::state::RelayState;
 use crate::metric;
 
 #[derive(Clone)]
@@ -30,7 +31,10 @@ pub(super) fn router(state: Arc<RelayState>, metrics: PrometheusHandle) -> Route
 
 async fn render_metrics(State(shared): State<Shared>) -> Response {
     metric::observe(&shared.state.snapshot());
-    let text = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
+    let text = [(
+        header::CONTENT_TYPE,
+        "text/plain; version=0.0.4; charset=utf-8",
+    )];
     (text, shared.metrics.render()).into_response()
 }
 

@@ -6,27 +6,14 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use cdc_kafka::InFlight;
 use pg_lsn::Lsn;
-use serde::{Deserialize, Serialize};
 
+use super::snapshot::{LastError, Phase, Snapshot, Unwell};
+use crate::error_code::ErrorCode;
 use crate::failure::Failure;
 use crate::relay::RelayMetrics;
 
 /// With records waiting, no acknowledgement for this long means that Kafka does not answer.
 const KAFKA_SILENCE: Duration = Duration::from_secs(5);
-
-/// What the relay is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Phase {
-    /// Opening sessions, or waiting before the next try.
-    Connecting,
-    /// Another process holds the slot; this one takes over when it is free.
-    Standby,
-    /// Reading the stream.
-    Streaming,
-    /// Stopping: delivers and confirms what is in flight.
-    Draining,
-}
 
 /// The live state of a relay. Every method is cheap and never waits, so the pipeline may call it per batch.
 #[derive(Debug)]
@@ -58,65 +45,6 @@ impl Drop for NotReading<'_> {
         self.0.wire_activity();
         self.0.back_pressure.store(false, Ordering::Relaxed);
     }
-}
-
-/// The newest failure that the relay survived or waits on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct LastError {
-    /// The stable error code.
-    pub(crate) code: String,
-    /// What happened, in one line.
-    pub(crate) message: String,
-    /// When, in seconds since 1970.
-    pub(crate) at: u64,
-    /// True while it still stands.
-    pub(crate) current: bool,
-}
-
-/// The state at one moment: the body of `/status`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Snapshot {
-    /// The version of the binary.
-    pub(crate) version: String,
-    /// What the relay is doing.
-    pub(crate) phase: Phase,
-    /// For how long.
-    pub(crate) phase_seconds: f64,
-    /// Since the process started.
-    pub(crate) uptime_seconds: f64,
-    /// Since the last byte from PostgreSQL.
-    pub(crate) wire_age_seconds: f64,
-    /// Newest position received.
-    pub(crate) received_lsn: String,
-    /// Newest position confirmed to PostgreSQL.
-    pub(crate) confirmed_lsn: String,
-    /// Write-ahead log that was received and is not confirmed yet.
-    pub(crate) unconfirmed_bytes: u64,
-    /// Age of the newest acknowledged commit while something waits, otherwise 0; none before the first commit.
-    pub(crate) lag_seconds: Option<f64>,
-    /// Records that wait for Kafka.
-    pub(crate) in_flight_events: usize,
-    /// Bytes that wait for Kafka.
-    pub(crate) in_flight_bytes: usize,
-    /// True while reading from PostgreSQL pauses because Kafka has to catch up first.
-    pub(crate) back_pressure: bool,
-    /// Events acknowledged by Kafka since the start.
-    pub(crate) events_total: u64,
-    /// Transactions that Kafka has whole, since the start.
-    pub(crate) transactions_total: u64,
-    /// Events a second since the start.
-    pub(crate) events_per_second: f64,
-    /// False while records wait and Kafka acknowledges none of them.
-    pub(crate) kafka_answers: bool,
-    /// The newest failure.
-    pub(crate) last_error: Option<LastError>,
-}
-
-/// Why a check answers 503.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Unwell {
-    /// One sentence.
-    pub(crate) reason: String,
 }
 
 impl RelayState {
@@ -174,15 +102,21 @@ impl RelayState {
 
     /// Since the last byte from PostgreSQL.
     pub(crate) fn wire_age(&self) -> Duration {
-        Duration::from_millis(self.now_ms().saturating_sub(self.wire_ms.load(Ordering::Relaxed)))
+        Duration::from_millis(
+            self.now_ms()
+                .saturating_sub(self.wire_ms.load(Ordering::Relaxed)),
+        )
     }
 
     /// How far the stream has come in, how far it is confirmed to PostgreSQL, and what waits for Kafka.
     pub(crate) fn progress(&self, received: Lsn, confirmed: Lsn, in_flight: InFlight) {
         self.received.store(received.get(), Ordering::Relaxed);
         self.confirmed.store(confirmed.get(), Ordering::Relaxed);
-        self.in_flight_bytes.store(in_flight.bytes, Ordering::Relaxed);
-        let before = self.in_flight_records.swap(in_flight.records, Ordering::Relaxed);
+        self.in_flight_bytes
+            .store(in_flight.bytes, Ordering::Relaxed);
+        let before = self
+            .in_flight_records
+            .swap(in_flight.records, Ordering::Relaxed);
         let events = self.metrics.events.get();
         let acknowledged = self.acknowledged.swap(events, Ordering::Relaxed) != events;
         if acknowledged || before == 0 || in_flight.records == 0 {
@@ -195,15 +129,25 @@ impl RelayState {
         let error = LastError {
             code: failure.code().as_str().to_owned(),
             message: failure.one_line(),
-            at: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
+            at: SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .unwrap_or_default()
+                .as_secs(),
             current: true,
         };
-        *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+        *self
+            .last_error
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(error);
     }
 
     /// The last failure is over; it stays visible as the last one.
     pub(crate) fn recovered(&self) {
-        if let Some(error) = &mut *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) {
+        if let Some(error) = &mut *self
+            .last_error
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+        {
             error.current = false;
         }
     }
@@ -238,12 +182,18 @@ impl RelayState {
         self.alive()?;
         match self.phase() {
             Phase::Streaming if self.kafka_answers() => Ok(()),
-            Phase::Streaming => {
-                Err(Unwell { reason: format!("Kafka acknowledged nothing for {KAFKA_SILENCE:?}") })
-            }
-            Phase::Standby => Err(Unwell { reason: "standby: another process holds the slot".to_owned() }),
-            Phase::Connecting => Err(Unwell { reason: "not connected to PostgreSQL".to_owned() }),
-            Phase::Draining => Err(Unwell { reason: "stopping".to_owned() }),
+            Phase::Streaming => Err(Unwell {
+                reason: "Kafka does not answer".to_owned(),
+            }),
+            Phase::Standby => Err(Unwell {
+                reason: "standby: another process holds the slot".to_owned(),
+            }),
+            Phase::Connecting => Err(Unwell {
+                reason: "not connected to PostgreSQL".to_owned(),
+            }),
+            Phase::Draining => Err(Unwell {
+                reason: "stopping".to_owned(),
+            }),
         }
     }
 
@@ -254,7 +204,9 @@ impl RelayState {
         let received = Lsn::new(self.received.load(Ordering::Relaxed));
         let events = self.metrics.events.get();
         let uptime = self.started.elapsed().as_secs_f64();
-        let phase_ms = self.now_ms().saturating_sub(self.phase_since_ms.load(Ordering::Relaxed));
+        let phase_ms = self
+            .now_ms()
+            .saturating_sub(self.phase_since_ms.load(Ordering::Relaxed));
         Snapshot {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             phase: self.phase(),
@@ -273,7 +225,7 @@ impl RelayState {
             #[expect(clippy::cast_precision_loss, reason = "a rate to look at")]
             events_per_second: events as f64 / uptime.max(f64::EPSILON),
             kafka_answers: self.kafka_answers(),
-            last_error: self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            last_error: self.last_error(),
         }
     }
 
@@ -287,33 +239,26 @@ impl RelayState {
     }
 
     fn kafka_answers(&self) -> bool {
-        let silent = self.now_ms().saturating_sub(self.kafka_ms.load(Ordering::Relaxed));
-        self.in_flight_records.load(Ordering::Relaxed) == 0
-            || Duration::from_millis(silent) < KAFKA_SILENCE
+        let silent = self
+            .now_ms()
+            .saturating_sub(self.kafka_ms.load(Ordering::Relaxed));
+        let waiting = self.in_flight_records.load(Ordering::Relaxed) > 0;
+        let unreachable = self.last_error().is_some_and(|error| {
+            error.current && error.code == ErrorCode::KafkaUnreachable.as_str()
+        });
+        let stuck = waiting && Duration::from_millis(silent) >= KAFKA_SILENCE;
+        !(unreachable || stuck)
+    }
+
+    fn last_error(&self) -> Option<LastError> {
+        self.last_error
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     fn now_ms(&self) -> u64 {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
-    }
-}
-
-impl Phase {
-    const fn number(self) -> u8 {
-        match self {
-            Self::Connecting => 0,
-            Self::Standby => 1,
-            Self::Streaming => 2,
-            Self::Draining => 3,
-        }
-    }
-
-    const fn from_number(number: u8) -> Self {
-        match number {
-            1 => Self::Standby,
-            2 => Self::Streaming,
-            3 => Self::Draining,
-            _ => Self::Connecting,
-        }
     }
 }
 

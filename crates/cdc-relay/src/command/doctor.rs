@@ -23,7 +23,10 @@ pub(super) async fn run(arguments: &Doctor, config: &Config) -> Result<(), Failu
     let mut findings = Findings::default();
     match Database::connect(config).await {
         Ok(database) => {
-            findings.ok("PostgreSQL", format!("connected to {}", crate::connection::postgres(config)?.target()));
+            findings.ok(
+                "PostgreSQL",
+                format!("connected to {}", config.postgres.options().target()),
+            );
             look_at(&database, config, &mut findings).await;
         }
         Err(failure) => findings.failed("PostgreSQL", &failure),

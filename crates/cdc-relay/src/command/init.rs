@@ -19,7 +19,7 @@ use crate::terminal::say;
 use plan::Plan;
 
 pub(super) use outbox::{missing_column, missing_table};
-pub(super) use slot::{foreign as slot_foreign, lost as slot_lost};
+pub(crate) use slot::{foreign as slot_foreign, lost as slot_lost};
 
 /// Prepares the database, or with `--dry-run` prints what that would do.
 pub(super) async fn run(arguments: &Init, config: &Config) -> Result<(), Failure> {
@@ -47,11 +47,21 @@ fn print(plan: &Plan, config: &Config) {
         say("");
     }
     match config.outbox.topic.fixed() {
-        Some(topic) if config.kafka.topics.create => say(format!("-- topic {topic}: created if it does not exist")),
-        Some(topic) => say(format!("-- topic {topic}: must exist (kafka.topics.create = false)")),
-        None if config.kafka.topics.create => {
-            say(format!("-- topics {}: created by the relay at their first event", config.outbox.topic));
+        Some(topic) if config.kafka.topics.create => {
+            say(format!("-- topic {topic}: created if it does not exist"));
         }
-        None => say(format!("-- topics {}: must exist (kafka.topics.create = false)", config.outbox.topic)),
+        Some(topic) => say(format!(
+            "-- topic {topic}: must exist (kafka.topics.create = false)"
+        )),
+        None if config.kafka.topics.create => {
+            say(format!(
+                "-- topics {}: created by the relay at their first event",
+                config.outbox.topic
+            ));
+        }
+        None => say(format!(
+            "-- topics {}: must exist (kafka.topics.create = false)",
+            config.outbox.topic
+        )),
     }
 }

@@ -20,9 +20,14 @@ pub(crate) async fn run(config: Config, shutdown: CancellationToken) -> Result<(
         None => None,
     };
     let metrics = RelayMetrics::new();
-    let state = Arc::new(RelayState::new(config.relay.wire_timeout.get(), metrics.clone()));
-    let relay = Relay::new(config, Arc::clone(&state), metrics)?;
-    let Some(admin) = admin else { return relay.run(&shutdown).await };
+    let state = Arc::new(RelayState::new(
+        config.relay.wire_timeout.get(),
+        metrics.clone(),
+    ));
+    let relay = Relay::new(config, Arc::clone(&state), metrics);
+    let Some(admin) = admin else {
+        return relay.run(&shutdown).await;
+    };
     tracing::info!(address = %admin.address(), "serving /metrics, /healthz, /readyz and /status");
     // Served until the relay has drained: a stopping relay can still be asked.
     let served = CancellationToken::new();

@@ -34,8 +34,9 @@ pub(super) async fn run(arguments: &Status, config: &Config) -> Result<(), Failu
     };
     let report = Report { slot, relay };
     if arguments.json {
-        let json = serde_json::to_string_pretty(&report)
-            .map_err(|error| Failure::internal("the status cannot be written as JSON").caused_by(error))?;
+        let json = serde_json::to_string_pretty(&report).map_err(|error| {
+            Failure::internal("the status cannot be written as JSON").caused_by(error)
+        })?;
         say(json);
     } else {
         say(render::text(&report, config));

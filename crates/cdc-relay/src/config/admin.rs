@@ -43,10 +43,12 @@ impl FromStr for ListenAddress {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.rsplit_once(':') {
-            Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => {
-                Ok(Self { text: text.to_owned() })
-            }
-            _ => Err(format!("{text:?} is not an address such as \"127.0.0.1:9464\"; \"\" turns the server off")),
+            Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => Ok(Self {
+                text: text.to_owned(),
+            }),
+            _ => Err(format!(
+                "{text:?} is not an address such as \"127.0.0.1:9464\"; \"\" turns the server off"
+            )),
         }
     }
 }
@@ -59,7 +61,11 @@ impl fmt::Display for ListenAddress {
 
 fn listen<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<ListenAddress>, D::Error> {
     let text = String::deserialize(deserializer)?;
-    if text.is_empty() { Ok(None) } else { text.parse().map(Some).map_err(de::Error::custom) }
+    if text.is_empty() {
+        Ok(None)
+    } else {
+        text.parse().map(Some).map_err(de::Error::custom)
+    }
 }
 
 #[cfg(test)]
@@ -68,10 +74,19 @@ mod tests {
 
     #[test]
     fn refuses_what_is_not_host_and_port() {
-        for text in ["9464", ":9464", "localhost", "localhost:99999", "127.0.0.1:"] {
+        for text in [
+            "9464",
+            ":9464",
+            "localhost",
+            "localhost:99999",
+            "127.0.0.1:",
+        ] {
             assert!(text.parse::<ListenAddress>().is_err(), "{text:?} was taken");
         }
-        assert_eq!("[::1]:9464".parse::<ListenAddress>().unwrap().as_str(), "[::1]:9464");
+        assert_eq!(
+            "[::1]:9464".parse::<ListenAddress>().unwrap().as_str(),
+            "[::1]:9464"
+        );
     }
 
     #[test]

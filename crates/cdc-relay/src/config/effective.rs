@@ -26,12 +26,24 @@ fn table(layers: &Layers, name: &str, dict: &Dict, out: &mut String) {
     out.push_str(&format!("[{name}]\n"));
     let mut rows = Vec::new();
     leaves(dict, "", free, &mut rows);
-    let width = rows.iter().map(|(key, value)| key.len() + value_text(name, key, value).len()).max().unwrap_or(0);
+    let width = rows
+        .iter()
+        .map(|(key, value)| key.len() + value_text(name, key, value).len())
+        .max()
+        .unwrap_or(0);
     for (key, value) in &rows {
         let text = value_text(name, key, value);
-        let shown = if free { format!("{key:?}") } else { key.clone() };
+        let shown = if free {
+            format!("{key:?}")
+        } else {
+            key.clone()
+        };
         let pad = width.saturating_sub(key.len() + text.len());
-        out.push_str(&format!("{shown} = {text}{:pad$}  # {}\n", "", layers.origin(value.tag())));
+        out.push_str(&format!(
+            "{shown} = {text}{:pad$}  # {}\n",
+            "",
+            layers.origin(value.tag())
+        ));
     }
     out.push('\n');
     if !free {
@@ -46,7 +58,11 @@ fn table(layers: &Layers, name: &str, dict: &Dict, out: &mut String) {
 /// The values of a table; those of nested tables only where nesting is just another way to write a dot.
 fn leaves<'a>(dict: &'a Dict, prefix: &str, free: bool, into: &mut Vec<(String, &'a Value)>) {
     for (key, value) in dict {
-        let name = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+        let name = if prefix.is_empty() {
+            key.clone()
+        } else {
+            format!("{prefix}.{key}")
+        };
         match value {
             Value::Dict(_, inner) if free => leaves(inner, &name, free, into),
             Value::Dict(..) => {}
@@ -57,11 +73,17 @@ fn leaves<'a>(dict: &'a Dict, prefix: &str, free: bool, into: &mut Vec<(String, 
 
 fn value_text(table: &str, key: &str, value: &Value) -> String {
     let masked = match table {
-        "postgres" => return toml_text(&Value::from(masked_url(value.as_str().unwrap_or_default()))),
+        "postgres" => {
+            return toml_text(&Value::from(masked_url(value.as_str().unwrap_or_default())));
+        }
         "kafka.client" | "kafka.producer" => is_secret_property(key),
         _ => false,
     };
-    if masked { toml_text(&Value::from(MASK)) } else { toml_text(value) }
+    if masked {
+        toml_text(&Value::from(MASK))
+    } else {
+        toml_text(value)
+    }
 }
 
 fn toml_text(value: &Value) -> String {
@@ -73,7 +95,9 @@ fn masked_url(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else {
         return masked_pairs(url);
     };
-    let (address, query) = rest.split_once('?').map_or((rest, None), |(address, query)| (address, Some(query)));
+    let (address, query) = rest
+        .split_once('?')
+        .map_or((rest, None), |(address, query)| (address, Some(query)));
     // A password may hold an @ that somebody forgot to encode: the last one counts.
     let address = match address.rsplit_once('@') {
         Some((login, host)) => match login.split_once(':') {
@@ -83,7 +107,9 @@ fn masked_url(url: &str) -> String {
         None => address.to_owned(),
     };
     match query {
-        Some(query) if query.to_ascii_lowercase().contains("password") => format!("{scheme}://{address}?{MASK}"),
+        Some(query) if query.to_ascii_lowercase().contains("password") => {
+            format!("{scheme}://{address}?{MASK}")
+        }
         Some(query) => format!("{scheme}://{address}?{query}"),
         None => format!("{scheme}://{address}"),
     }
@@ -91,7 +117,11 @@ fn masked_url(url: &str) -> String {
 
 /// `key=value` pairs are shown whole or not at all: quotes make it hard to say where a password ends.
 fn masked_pairs(pairs: &str) -> String {
-    if pairs.to_ascii_lowercase().contains("pass") { MASK.to_owned() } else { pairs.to_owned() }
+    if pairs.to_ascii_lowercase().contains("pass") {
+        MASK.to_owned()
+    } else {
+        pairs.to_owned()
+    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use cdc_kafka::KafkaOptions;
 use figment::value::{Dict, Value};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
@@ -36,17 +37,24 @@ pub(crate) struct TopicsConfig {
 }
 
 impl KafkaConfig {
-    pub(super) fn validate(&self) -> Result<(), Invalid> {
-        if self.brokers.trim().is_empty() {
-            return Err(Invalid::missing("kafka.brokers", "name at least one broker as host:port"));
+    /// For every client.
+    pub(crate) fn options(&self) -> KafkaOptions {
+        KafkaOptions {
+            brokers: self.brokers.clone(),
+            client: self.client.clone(),
+            producer: self.producer.clone(),
         }
+    }
+
+    pub(super) fn validate(&self) -> Result<(), Invalid> {
         require(
             (1..=10_000).contains(&self.topics.partitions),
             "kafka.topics.partitions",
             "be between 1 and 10000",
         )?;
         require(
-            self.topics.replication_factor == -1 || (1..=100).contains(&self.topics.replication_factor),
+            self.topics.replication_factor == -1
+                || (1..=100).contains(&self.topics.replication_factor),
             "kafka.topics.replication_factor",
             "be between 1 and 100, or -1 for the broker's default",
         )
@@ -66,7 +74,9 @@ impl fmt::Debug for KafkaConfig {
 }
 
 /// Properties as text. `"security.protocol" = "SSL"` and `security.protocol = "SSL"` mean the same.
-fn properties<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
+fn properties<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<String, String>, D::Error> {
     let mut flat = BTreeMap::new();
     flatten("", Dict::deserialize(deserializer)?, &mut flat).map_err(D::Error::custom)?;
     Ok(flat)
@@ -74,7 +84,11 @@ fn properties<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<Str
 
 fn flatten(prefix: &str, dict: Dict, into: &mut BTreeMap<String, String>) -> Result<(), String> {
     for (key, value) in dict {
-        let name = if prefix.is_empty() { key } else { format!("{prefix}.{key}") };
+        let name = if prefix.is_empty() {
+            key
+        } else {
+            format!("{prefix}.{key}")
+        };
         let text = match value {
             Value::Dict(_, inner) => {
                 flatten(&name, inner, into)?;
@@ -88,7 +102,9 @@ fn flatten(prefix: &str, dict: Dict, into: &mut BTreeMap<String, String>) -> Res
                 None => number.to_f64().unwrap_or_default().to_string(),
             },
             Value::Empty(..) | Value::Array(..) => {
-                return Err(format!("property {name} must be text, a number, true or false"));
+                return Err(format!(
+                    "property {name} must be text, a number, true or false"
+                ));
             }
         };
         into.insert(name, text);

@@ -16,6 +16,15 @@ const PREFIX: &str = "CDC_";
 /// Tables whose keys are librdkafka's, not ours.
 const FREE_TABLES: [&[&str]; 2] = [&["kafka", "client"], &["kafka", "producer"]];
 
+/// Keys without a usable default, and what they must do.
+const REQUIRED: [(&str, &str); 2] = [
+    (
+        "postgres.url",
+        "name the database, such as postgres://relay@localhost/app",
+    ),
+    ("kafka.brokers", "name at least one broker as host:port"),
+];
+
 /// The layers of the configuration, with every key known to exist.
 #[derive(Clone)]
 pub(crate) struct Layers {
@@ -42,9 +51,14 @@ impl Layers {
         flags: &[Assignment],
     ) -> Result<Self, Failure> {
         let defaults = defaults()?;
-        let mut layers = Self { figment: Figment::new(), file: None };
-        layers.figment =
-            layers.figment.merge(Document { dict: defaults.clone(), origin: "default".to_owned() });
+        let mut layers = Self {
+            figment: Figment::new(),
+            file: None,
+        };
+        layers.figment = layers.figment.merge(Document {
+            dict: defaults.clone(),
+            origin: "default".to_owned(),
+        });
         if let Some(path) = file {
             layers.add_file(path, &defaults)?;
         }
@@ -80,8 +94,13 @@ impl Layers {
         let dict = Value::serialize(table)
             .ok()
             .and_then(Value::into_dict)
-            .ok_or_else(|| Failure::internal("a TOML table has another form than figment expects"))?;
-        let file = ConfigFile { path: path.to_path_buf(), text };
+            .ok_or_else(|| {
+                Failure::internal("a TOML table has another form than figment expects")
+            })?;
+        let file = ConfigFile {
+            path: path.to_path_buf(),
+            text,
+        };
         check_keys(&dict, defaults, &mut Vec::new(), &|key| {
             mistake::file_origin(&file, key)
         })?;
@@ -93,15 +112,23 @@ impl Layers {
 
     /// Variables without `__` are not settings (`CDC_LOG`), unless they are a setting with `_` for `__`.
     fn add_variable(&mut self, name: &str, value: &str, defaults: &Dict) -> Result<(), Failure> {
-        let Some(rest) = name.strip_prefix(PREFIX) else { return Ok(()) };
+        let Some(rest) = name.strip_prefix(PREFIX) else {
+            return Ok(());
+        };
         if !rest.contains("__") {
-            return match known_keys(defaults).into_iter().find(|key| variable(key, "_") == name) {
+            return match known_keys(defaults)
+                .into_iter()
+                .find(|key| variable(key, "_") == name)
+            {
                 Some(key) => Err(mistake::single_underscore(name, &variable(&key, "__"))),
                 None => Ok(()),
             };
         }
         let parts: Vec<String> = rest.split("__").map(str::to_ascii_lowercase).collect();
-        let path = match FREE_TABLES.iter().find(|free| parts.len() > free.len() && starts_with(&parts, free)) {
+        let path = match FREE_TABLES
+            .iter()
+            .find(|free| parts.len() > free.len() && starts_with(&parts, free))
+        {
             Some(free) => {
                 let mut path = parts[..free.len()].to_vec();
                 path.push(parts[free.len()..].join("_").replace('_', "."));
@@ -120,21 +147,41 @@ impl Layers {
         defaults: &Dict,
     ) -> Result<(), Failure> {
         let value = typed(text, find(defaults, &path));
-        let setting = Setting { path, value, origin };
+        let setting = Setting {
+            path,
+            value,
+            origin,
+        };
         let dict = figment::Provider::data(&setting)
             .ok()
             .and_then(|mut profiles| profiles.remove(&figment::Profile::Default))
             .unwrap_or_default();
-        check_keys(&dict, defaults, &mut Vec::new(), &|_| setting.origin.clone())?;
+        check_keys(&dict, defaults, &mut Vec::new(), &|_| {
+            setting.origin.clone()
+        })?;
         self.figment = std::mem::take(&mut self.figment).merge(setting);
         Ok(())
     }
 
     pub(super) fn extract(&self) -> Result<Config, Failure> {
+        for (key, must) in REQUIRED {
+            let given = self.figment.find_value(key).ok();
+            if given
+                .as_ref()
+                .and_then(Value::as_str)
+                .is_some_and(|text| text.trim().is_empty())
+            {
+                return Err(mistake::missing(key, must, &variable(key, "__")));
+            }
+        }
         self.figment.extract::<Config>().map_err(|error| {
             // An item of a list came from where the list came from.
-            let path: Vec<&str> =
-                error.path.iter().map(String::as_str).filter(|part| part.parse::<usize>().is_err()).collect();
+            let path: Vec<&str> = error
+                .path
+                .iter()
+                .map(String::as_str)
+                .filter(|part| part.parse::<usize>().is_err())
+                .collect();
             let origin = self.origin_of(&split_key(&path.join(".")));
             mistake::invalid_value(&error, &origin)
         })
@@ -143,7 +190,7 @@ impl Layers {
     /// The failure for a value that its section refuses.
     pub(super) fn explain(&self, invalid: &Invalid) -> Failure {
         let origin = self.origin_of(&split_key(invalid.key));
-        mistake::refused(invalid, &variable(invalid.key, "__"), &origin)
+        mistake::refused(invalid, &origin)
     }
 
     /// All values, each with a tag for [`Layers::origin`].
@@ -153,7 +200,9 @@ impl Layers {
 
     /// Where the value with this tag came from: `default`, `file PATH`, `env NAME` or `flag --set`.
     pub(super) fn origin(&self, tag: Tag) -> String {
-        self.figment.get_metadata(tag).map_or_else(|| "default".to_owned(), |found| found.name.to_string())
+        self.figment
+            .get_metadata(tag)
+            .map_or_else(|| "default".to_owned(), |found| found.name.to_string())
     }
 
     /// Like [`Layers::origin`], with the line in the file.
@@ -171,7 +220,8 @@ impl Layers {
 
 /// The defaults as a tree; they are part of the program, so a mistake in them is a bug.
 pub(super) fn defaults() -> Result<Dict, Failure> {
-    let bug = |error: &dyn std::fmt::Display| Failure::internal(format!("config/default.toml: {error}"));
+    let bug =
+        |error: &dyn std::fmt::Display| Failure::internal(format!("config/default.toml: {error}"));
     let table: toml::Table = DEFAULTS.parse().map_err(|error| bug(&error))?;
     let value = Value::serialize(table).map_err(|error| bug(&error))?;
     value.into_dict().ok_or_else(|| bug(&"not a table"))
@@ -180,7 +230,10 @@ pub(super) fn defaults() -> Result<Dict, Failure> {
 /// `kafka.client.security.protocol` is the key `security.protocol` of table `kafka.client`.
 fn split_key(key: &str) -> Vec<String> {
     let parts: Vec<String> = key.split('.').map(str::to_owned).collect();
-    match FREE_TABLES.iter().find(|free| parts.len() > free.len() && starts_with(&parts, free)) {
+    match FREE_TABLES
+        .iter()
+        .find(|free| parts.len() > free.len() && starts_with(&parts, free))
+    {
         Some(free) => {
             let mut path = parts[..free.len()].to_vec();
             path.push(parts[free.len()..].join("."));
@@ -191,7 +244,11 @@ fn split_key(key: &str) -> Vec<String> {
 }
 
 fn starts_with(path: &[String], prefix: &[&str]) -> bool {
-    path.len() >= prefix.len() && path.iter().zip(prefix).all(|(part, expected)| part == expected)
+    path.len() >= prefix.len()
+        && path
+            .iter()
+            .zip(prefix)
+            .all(|(part, expected)| part == expected)
 }
 
 fn is_free(path: &[String]) -> bool {
@@ -201,7 +258,11 @@ fn is_free(path: &[String]) -> bool {
 fn find<'a>(dict: &'a Dict, path: &[String]) -> Option<&'a Value> {
     let (first, rest) = path.split_first()?;
     let value = dict.get(first)?;
-    if rest.is_empty() { Some(value) } else { find(value.as_dict()?, rest) }
+    if rest.is_empty() {
+        Some(value)
+    } else {
+        find(value.as_dict()?, rest)
+    }
 }
 
 /// Refuses the first key of `dict` that the defaults do not have.
@@ -216,7 +277,11 @@ fn check_keys(
         match (known.get(key), value) {
             (None, _) => {
                 let candidates = known_keys(&defaults()?);
-                return Err(mistake::unknown_key(&path.join("."), &origin(path), &candidates));
+                return Err(mistake::unknown_key(
+                    &path.join("."),
+                    &origin(path),
+                    &candidates,
+                ));
             }
             (Some(Value::Dict(_, inner_known)), Value::Dict(_, inner)) if !is_free(path) => {
                 check_keys(inner, inner_known, path, origin)?;
@@ -232,7 +297,11 @@ fn check_keys(
 fn known_keys(defaults: &Dict) -> Vec<String> {
     fn collect(dict: &Dict, path: &str, into: &mut Vec<String>) {
         for (key, value) in dict {
-            let name = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+            let name = if path.is_empty() {
+                key.clone()
+            } else {
+                format!("{path}.{key}")
+            };
             match value {
                 Value::Dict(_, inner) if !inner.is_empty() => collect(inner, &name, into),
                 _ => into.push(name),
@@ -246,7 +315,10 @@ fn known_keys(defaults: &Dict) -> Vec<String> {
 
 /// The environment variable of a key.
 fn variable(key: &str, separator: &str) -> String {
-    format!("{PREFIX}{}", key.replace('.', separator).to_ascii_uppercase())
+    format!(
+        "{PREFIX}{}",
+        key.replace('.', separator).to_ascii_uppercase()
+    )
 }
 
 #[cfg(test)]

@@ -44,7 +44,9 @@ impl OutboxConfig {
             "name at least one table, unless outbox.message_prefixes names a prefix",
         )?;
         require(
-            self.message_prefixes.iter().all(|prefix| !prefix.is_empty()),
+            self.message_prefixes
+                .iter()
+                .all(|prefix| !prefix.is_empty()),
             "outbox.message_prefixes",
             "hold no empty prefix; [] turns logical messages off",
         )?;

@@ -1,37 +1,24 @@
 //! Section `[postgres]`.
 
-use std::fmt;
-
 use pg_replication::ConnectOptions;
 use serde::Deserialize;
 
-use super::Invalid;
+use super::value::text;
+
+/// What `pg_stat_activity` and `pg_stat_replication` show, unless the URL has an `application_name`.
+const APPLICATION_NAME: &str = "cdc-relay";
 
 /// Where the outbox is.
-#[derive(Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 pub(crate) struct PostgresConfig {
-    /// A libpq URL or `key=value` string, for both kinds of session. May hold a password.
-    pub(crate) url: String,
+    /// Its `Debug` and its errors do not show the password.
+    #[serde(deserialize_with = "text")]
+    url: ConnectOptions,
 }
 
 impl PostgresConfig {
-    pub(super) fn validate(&self) -> Result<(), Invalid> {
-        if self.url.trim().is_empty() {
-            return Err(Invalid::missing(
-                "postgres.url",
-                "name the database, such as postgres://relay@localhost/app",
-            ));
-        }
-        // The error names the parameter and never its value, which may be the password.
-        self.url
-            .parse::<ConnectOptions>()
-            .map(drop)
-            .map_err(|error| Invalid::new("postgres.url", format!("be a connection string: {error}")))
-    }
-}
-
-impl fmt::Debug for PostgresConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PostgresConfig").finish_non_exhaustive()
+    /// For both kinds of session.
+    pub(crate) fn options(&self) -> ConnectOptions {
+        self.url.clone().with_application_name(APPLICATION_NAME)
     }
 }

@@ -13,9 +13,11 @@ use super::{Invalid, Size, Span, require};
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct RelayConfig {
     /// The replication slot.
-    pub(crate) slot: String,
+    #[serde(deserialize_with = "text")]
+    pub(crate) slot: SlotName,
     /// The publication.
-    pub(crate) publication: String,
+    #[serde(deserialize_with = "text")]
+    pub(crate) publication: PublicationName,
     /// What is promised about an event that is sent twice.
     #[serde(deserialize_with = "text")]
     pub(crate) delivery: Delivery,
@@ -36,16 +38,6 @@ pub(crate) enum Delivery {
 
 impl RelayConfig {
     pub(super) fn validate(&self) -> Result<(), Invalid> {
-        require(
-            SlotName::new(&self.slot).is_ok(),
-            "relay.slot",
-            "be 1 to 63 lower-case letters, digits and underscores",
-        )?;
-        require(
-            PublicationName::new(&self.publication).is_ok(),
-            "relay.publication",
-            "be a name of 1 to 63 bytes",
-        )?;
         require(
             self.wire_timeout.get() >= Duration::from_secs(1),
             "relay.wire_timeout",
@@ -74,10 +66,13 @@ impl FromStr for Delivery {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text {
             "at_least_once" => Ok(Self::AtLeastOnce),
-            "exactly_once" => {
-                Err("\"exactly_once\" is not in this version yet; the only mode is \"at_least_once\"".to_owned())
-            }
-            other => Err(format!("{other:?} is not a delivery mode; the only one is \"at_least_once\"")),
+            "exactly_once" => Err(
+                "\"exactly_once\" is not in this version yet; the only mode is \"at_least_once\""
+                    .to_owned(),
+            ),
+            other => Err(format!(
+                "{other:?} is not a delivery mode; the only one is \"at_least_once\""
+            )),
         }
     }
 }

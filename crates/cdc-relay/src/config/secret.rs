@@ -6,9 +6,17 @@ pub(super) const MASK: &str = "********";
 /// True when the librdkafka property may hold a secret.
 pub(super) fn is_secret_property(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    ["password", "secret", "token", "jaas", "oauthbearer.config", "ssl.key.pem", "credentials"]
-        .iter()
-        .any(|word| name.contains(word))
+    [
+        "password",
+        "secret",
+        "token",
+        "jaas",
+        "oauthbearer.config",
+        "ssl.key.pem",
+        "credentials",
+    ]
+    .iter()
+    .any(|word| name.contains(word))
 }
 
 #[cfg(test)]
@@ -27,7 +35,12 @@ mod tests {
         ] {
             assert!(is_secret_property(name), "{name}");
         }
-        for name in ["security.protocol", "sasl.username", "ssl.ca.location", "linger.ms"] {
+        for name in [
+            "security.protocol",
+            "sasl.username",
+            "ssl.ca.location",
+            "linger.ms",
+        ] {
             assert!(!is_secret_property(name), "{name}");
         }
     }

@@ -54,7 +54,9 @@ pub(super) fn typed(text: &str, default: Option<&Value>) -> Value {
     let as_text = || Value::from(text);
     match default {
         Some(Value::Bool(..)) => text.parse::<bool>().map_or_else(|_| as_text(), Value::from),
-        Some(Value::Num(..)) => text.parse::<i64>().map_or_else(|_| as_text(), |n| Value::from(Num::I64(n))),
+        Some(Value::Num(..)) => text
+            .parse::<i64>()
+            .map_or_else(|_| as_text(), |n| Value::from(Num::I64(n))),
         Some(Value::Array(..)) => list(text),
         _ => as_text(),
     }
@@ -72,7 +74,10 @@ fn list(text: &str) -> Value {
         }
         return Value::from(text);
     }
-    let words = text.split(',').map(str::trim).filter(|word| !word.is_empty());
+    let words = text
+        .split(',')
+        .map(str::trim)
+        .filter(|word| !word.is_empty());
     Value::from(words.map(Value::from).collect::<Vec<_>>())
 }
 
@@ -81,7 +86,12 @@ mod tests {
     use super::*;
 
     fn words(value: &Value) -> Vec<&str> {
-        value.as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect()
+        value
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|word| word.as_str().unwrap())
+            .collect()
     }
 
     #[test]
@@ -94,7 +104,10 @@ mod tests {
 
     #[test]
     fn a_text_setting_stays_text_even_if_it_looks_like_a_number() {
-        assert_eq!(typed("0123", Some(&Value::from("x"))).as_str(), Some("0123"));
+        assert_eq!(
+            typed("0123", Some(&Value::from("x"))).as_str(),
+            Some("0123")
+        );
         assert_eq!(typed("0123", None).as_str(), Some("0123"));
         assert_eq!(typed("12", Some(&Value::from(1))).to_i128(), Some(12));
     }

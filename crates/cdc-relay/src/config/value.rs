@@ -4,8 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use serde::de::{self, Deserializer, Visitor};
 use serde::Deserialize;
+use serde::de::{self, Deserializer, Visitor};
 
 /// A length of time, written with its unit: `"500ms"`, `"10s"`, `"1m 30s"`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,10 +35,16 @@ impl FromStr for Span {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         humantime::parse_duration(text).map(Self).map_err(|error| {
             let hint = text.trim();
-            if !hint.is_empty() && hint.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
+            if !hint.is_empty()
+                && hint
+                    .bytes()
+                    .all(|byte| byte.is_ascii_digit() || byte == b'.')
+            {
                 format!("{hint:?} has no unit: write \"{hint}s\" or \"{hint}ms\"")
             } else {
-                format!("{hint:?} is not a duration such as \"500ms\", \"10s\" or \"1m 30s\" ({error})")
+                format!(
+                    "{hint:?} is not a duration such as \"500ms\", \"10s\" or \"1m 30s\" ({error})"
+                )
             }
         })
     }
@@ -50,7 +56,9 @@ impl FromStr for Size {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let hint = text.trim();
         if !hint.is_empty() && hint.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(format!("{hint:?} has no unit: write \"{hint}B\" or, say, \"{hint}KiB\""));
+            return Err(format!(
+                "{hint:?} has no unit: write \"{hint}B\" or, say, \"{hint}KiB\""
+            ));
         }
         bytesize::ByteSize::from_str(hint)
             .map(|size| Self(size.as_u64()))
@@ -84,13 +92,19 @@ impl fmt::Display for Size {
 
 impl<'de> Deserialize<'de> for Span {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(WithUnit { what: "a duration such as \"10s\"", parse: Self::from_str })
+        deserializer.deserialize_any(WithUnit {
+            what: "a duration such as \"10s\"",
+            parse: Self::from_str,
+        })
     }
 }
 
 impl<'de> Deserialize<'de> for Size {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(WithUnit { what: "a size such as \"1MiB\"", parse: Self::from_str })
+        deserializer.deserialize_any(WithUnit {
+            what: "a size such as \"1MiB\"",
+            parse: Self::from_str,
+        })
     }
 }
 
@@ -141,8 +155,14 @@ mod tests {
 
     #[test]
     fn durations_need_a_unit() {
-        assert_eq!("500ms".parse::<Span>().unwrap().get(), Duration::from_millis(500));
-        assert_eq!("1m 30s".parse::<Span>().unwrap().get(), Duration::from_secs(90));
+        assert_eq!(
+            "500ms".parse::<Span>().unwrap().get(),
+            Duration::from_millis(500)
+        );
+        assert_eq!(
+            "1m 30s".parse::<Span>().unwrap().get(),
+            Duration::from_secs(90)
+        );
         let error = "30".parse::<Span>().unwrap_err();
         assert!(error.contains("\"30s\""), "{error}");
         for text in ["", "ten", "-5s", "5 parsecs"] {

@@ -9,19 +9,35 @@ impl Database {
     /// True when schema `cdc` exists.
     pub(crate) async fn has_schema(&self, config: &Config) -> Result<bool, Failure> {
         let context = Context::new(config, "look for the schema cdc");
-        let row = self.row("SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = 'cdc'", &[], context).await?;
+        let row = self
+            .row(
+                "SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = 'cdc'",
+                &[],
+                context,
+            )
+            .await?;
         Ok(row.is_some())
     }
 
     /// Versions of the migrations that were applied.
     pub(crate) async fn applied_migrations(&self, config: &Config) -> Result<Vec<i64>, Failure> {
         let context = Context::new(config, "read which migrations were applied");
-        let found = self.row("SELECT pg_catalog.to_regclass($1) IS NOT NULL AS there", &[&HISTORY], context).await?;
+        let found = self
+            .row(
+                "SELECT pg_catalog.to_regclass($1) IS NOT NULL AS there",
+                &[&HISTORY],
+                context,
+            )
+            .await?;
         let there = found.map_or(Ok(false), |row| value(&row, "there"))?;
         if !there {
             return Ok(Vec::new());
         }
         let sql = format!("SELECT version::bigint AS version FROM {HISTORY}");
-        self.rows(&sql, &[], context).await?.iter().map(|row| value(row, "version")).collect()
+        self.rows(&sql, &[], context)
+            .await?
+            .iter()
+            .map(|row| value(row, "version"))
+            .collect()
     }
 }

@@ -43,7 +43,10 @@ const WRITING_TRANSACTIONS: &str = "
 
 impl Database {
     /// Transactions of the whole server that have written and are still open, the oldest first.
-    pub(crate) async fn writing_transactions(&self, config: &Config) -> Result<Vec<Blocker>, Failure> {
+    pub(crate) async fn writing_transactions(
+        &self,
+        config: &Config,
+    ) -> Result<Vec<Blocker>, Failure> {
         let context = Context::new(config, "look at open transactions");
         let rows = self.rows(WRITING_TRANSACTIONS, &[], context).await?;
         rows.iter()
@@ -62,7 +65,11 @@ impl Database {
 impl std::fmt::Display for Holder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "pid {}", self.pid)?;
-        if let Some(name) = self.application_name.as_deref().filter(|name| !name.is_empty()) {
+        if let Some(name) = self
+            .application_name
+            .as_deref()
+            .filter(|name| !name.is_empty())
+        {
             write!(f, ", {name:?}")?;
         }
         match &self.client_addr {

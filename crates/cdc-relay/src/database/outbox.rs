@@ -42,11 +42,20 @@ impl Database {
         config: &Config,
     ) -> Result<Option<OutboxShape>, Failure> {
         let context = Context::new(config, "look at an outbox table");
-        let rows = self.rows(COLUMNS, &[&table.schema(), &table.name()], context).await?;
-        let Some(first) = rows.first() else { return Ok(None) };
+        let rows = self
+            .rows(COLUMNS, &[&table.schema(), &table.name()], context)
+            .await?;
+        let Some(first) = rows.first() else {
+            return Ok(None);
+        };
         let columns: Result<Vec<_>, Failure> = rows
             .iter()
-            .map(|row| Ok(Column { name: value(row, "name")?, type_name: value(row, "type_name")? }))
+            .map(|row| {
+                Ok(Column {
+                    name: value(row, "name")?,
+                    type_name: value(row, "type_name")?,
+                })
+            })
             .collect();
         Ok(Some(OutboxShape {
             partitioned: value(first, "partitioned")?,

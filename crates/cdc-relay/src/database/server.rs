@@ -86,7 +86,8 @@ impl Database {
     pub(crate) async fn role(&self, config: &Config) -> Result<RoleFacts, Failure> {
         let context = Context::new(config, "read the role's attributes");
         let row = self.row(ROLE, &[], context).await?;
-        let row = row.ok_or_else(|| Failure::internal("the role of the session is not in pg_roles"))?;
+        let row =
+            row.ok_or_else(|| Failure::internal("the role of the session is not in pg_roles"))?;
         Ok(RoleFacts {
             name: value(&row, "name")?,
             may_replicate: value(&row, "may_replicate")?,
@@ -106,7 +107,10 @@ impl ServerFacts {
         (self.major() < OLDEST_MAJOR).then(|| {
             Failure::new(
                 ErrorCode::ServerVersion,
-                format!("the server is PostgreSQL {}; {OLDEST_MAJOR} or newer is needed", self.version_text),
+                format!(
+                    "the server is PostgreSQL {}; {OLDEST_MAJOR} or newer is needed",
+                    self.version_text
+                ),
                 "upgrade the server",
             )
         })

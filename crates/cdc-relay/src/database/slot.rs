@@ -56,7 +56,12 @@ impl Database {
     /// The configured slot; `None` when it does not exist.
     pub(crate) async fn slot(&self, config: &Config) -> Result<Option<SlotState>, Failure> {
         let context = Context::new(config, "look at the replication slot");
-        let Some(row) = self.row(SLOT, &[&config.relay.slot.as_str()], context).await? else { return Ok(None) };
+        let Some(row) = self
+            .row(SLOT, &[&config.relay.slot.as_str()], context)
+            .await?
+        else {
+            return Ok(None);
+        };
         let holder = match value::<Option<i32>>(&row, "active_pid")? {
             Some(pid) => Some(Holder {
                 pid,
@@ -88,8 +93,14 @@ impl SlotState {
         if self.kind != "logical" {
             return Some(format!("is a {} slot", self.kind));
         }
-        if let Some(plugin) = self.plugin.as_deref().filter(|plugin| *plugin != pg_replication::PLUGIN) {
-            return Some(format!("uses the output plugin {plugin:?} instead of \"pgoutput\""));
+        if let Some(plugin) = self
+            .plugin
+            .as_deref()
+            .filter(|plugin| *plugin != pg_replication::PLUGIN)
+        {
+            return Some(format!(
+                "uses the output plugin {plugin:?} instead of \"pgoutput\""
+            ));
         }
         if !self.of_this_database {
             let database = self.database.as_deref().unwrap_or_default();

@@ -1,7 +1,6 @@
 //! What was going on when a library gave up.
 
 use crate::config::Config;
-use crate::connection;
 
 /// What the program did, for the messages about an error of a library.
 #[derive(Debug, Clone, Copy)]
@@ -20,16 +19,16 @@ impl<'a> Context<'a> {
 
     /// The database, as `host:port/database as user`.
     pub(super) fn target(self) -> String {
-        connection::postgres(self.config).map_or_else(|_| "PostgreSQL".to_owned(), |options| options.target())
+        self.config.postgres.options().target()
     }
 
     /// The role.
     pub(super) fn role(self) -> String {
-        connection::postgres(self.config).map_or_else(|_| "the role".to_owned(), |options| options.user().to_owned())
+        self.config.postgres.options().user().to_owned()
     }
 
     /// The database's name.
     pub(super) fn database(self) -> String {
-        connection::postgres(self.config).map_or_else(|_| String::new(), |options| options.database().to_owned())
+        self.config.postgres.options().database().to_owned()
     }
 }

@@ -71,9 +71,11 @@ fn explain(error: &Error, context: Context<'_>) -> Told {
 /// True when the error came from a server, so that address and network are in order.
 fn answered(error: &Error) -> bool {
     match error {
-        Error::Tls(_) | Error::Authentication { .. } | Error::Server(_) | Error::Pooler(_) | Error::WrongRole { .. } => {
-            true
-        }
+        Error::Tls(_)
+        | Error::Authentication { .. }
+        | Error::Server(_)
+        | Error::Pooler(_)
+        | Error::WrongRole { .. } => true,
         Error::InvalidOptions(_)
         | Error::Connect { .. }
         | Error::Protocol(_)
@@ -89,8 +91,8 @@ fn explain_server(server: &ServerError, context: Context<'_>) -> Told {
     let doing = context.doing;
     let target = context.target();
     let role = context.role();
-    let slot = &context.config.relay.slot;
-    let publication = &context.config.relay.publication;
+    let slot = context.config.relay.slot.as_str();
+    let publication = context.config.relay.publication.as_str();
     // Messages are in the server's language; names in quotes and settings are not.
     let says = |word: &str| {
         let context = server.context.as_deref().unwrap_or_default();

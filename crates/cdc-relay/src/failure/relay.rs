@@ -9,7 +9,7 @@ impl Failure {
     /// What to tell about the end of a session. Whether it is tried again is decided by
     /// [`RelayError::next`] alone.
     pub(crate) fn from_relay(error: RelayError, config: &Config) -> Self {
-        let publication = &config.relay.publication;
+        let publication = config.relay.publication.as_str();
         let (code, remedy) = match error {
             RelayError::Postgres { doing, source } => {
                 return Self::from_postgres(source, Context::new(config, doing));
@@ -29,6 +29,12 @@ impl Failure {
             RelayError::MissingColumn(_) => (
                 ErrorCode::OutboxColumnMissing,
                 "correct the column names in section [outbox], or the publication's column list".to_owned(),
+            ),
+            RelayError::OutboxRenamed { .. } => (
+                ErrorCode::OutboxTableMissing,
+                "put the new name into `outbox.tables`, or give the table its old one. Nothing that was written to it \
+                 is lost"
+                    .to_owned(),
             ),
             RelayError::PublicationMissing { .. } => (
                 ErrorCode::PublicationMissing,

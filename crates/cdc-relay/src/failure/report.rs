@@ -45,8 +45,12 @@ mod tests {
     #[test]
     fn says_what_why_and_what_to_do() {
         let cause = std::io::Error::other("disk on fire");
-        let failure = Failure::new(ErrorCode::ConfigFile, "cannot read relay.toml", "check the path")
-            .caused_by(cause);
+        let failure = Failure::new(
+            ErrorCode::ConfigFile,
+            "cannot read relay.toml",
+            "check the path",
+        )
+        .caused_by(cause);
         let mut out = Vec::new();
         failure.report(&mut out, Style::PLAIN).unwrap();
         assert_eq!(

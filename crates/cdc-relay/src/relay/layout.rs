@@ -9,15 +9,15 @@ use crate::config::OutboxConfig;
 /// PostgreSQL's fixed type number of `bytea`.
 const BYTEA: TypeOid = TypeOid(17);
 
-/// What the relay makes of a column.
+/// What the relay makes of a column: nothing, or more than one thing, such as both id and key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Role {
-    Id,
-    Route,
-    Key(Encoding),
-    Payload(Encoding),
-    Headers,
-    Ignored,
+struct Column {
+    encoding: Encoding,
+    is_id: bool,
+    is_route: bool,
+    is_key: bool,
+    is_payload: bool,
+    is_headers: bool,
 }
 
 /// How the bytes of a column's text form become the record's bytes.
@@ -32,7 +32,8 @@ enum Encoding {
 /// The columns of one outbox table.
 #[derive(Debug)]
 pub(super) struct Layout {
-    roles: Vec<Role>,
+    table: String,
+    columns: Vec<Column>,
 }
 
 /// The table has no such column (or the publication's column list leaves it out).
@@ -44,74 +45,84 @@ pub(crate) struct MissingColumn {
     pub(crate) option: &'static str,
 }
 
+/// The columns without which a row cannot be sent, each with its key in section `[outbox]`.
+pub(super) fn required_columns(config: &OutboxConfig) -> [(&'static str, &str); 4] {
+    [
+        ("id", &config.id),
+        ("route_by", &config.route_by),
+        ("key", &config.key),
+        ("payload", &config.payload),
+    ]
+}
+
 impl Layout {
     pub(super) fn of(relation: &Relation, config: &OutboxConfig) -> Result<Self, MissingColumn> {
-        let required = [
-            (&config.id, "id"),
-            (&config.route_by, "route_by"),
-            (&config.key, "key"),
-            (&config.payload, "payload"),
-        ];
-        for (column, option) in required {
-            if !relation.columns.iter().any(|c| c.name == column.as_str()) {
+        let table = format!("{}.{}", relation.namespace, relation.name);
+        for (option, column) in required_columns(config) {
+            if !relation.columns.iter().any(|c| c.name == column) {
                 return Err(MissingColumn {
-                    table: format!("{}.{}", relation.namespace, relation.name),
-                    column: column.clone(),
+                    table,
+                    column: column.to_owned(),
                     option,
                 });
             }
         }
-        let roles = relation
-            .columns
-            .iter()
-            .map(|column| {
-                let encoding = if column.type_oid == BYTEA {
+        let columns = relation.columns.iter().map(|column| {
+            let name = column.name.as_str();
+            Column {
+                encoding: if column.type_oid == BYTEA {
                     Encoding::Hexadecimal
                 } else {
                     Encoding::AsPrinted
-                };
-                let name = column.name.as_str();
-                if name == config.id {
-                    Role::Id
-                } else if name == config.route_by {
-                    Role::Route
-                } else if name == config.key {
-                    Role::Key(encoding)
-                } else if name == config.payload {
-                    Role::Payload(encoding)
-                } else if name == config.headers {
-                    Role::Headers
-                } else {
-                    Role::Ignored
-                }
-            })
-            .collect();
-        Ok(Self { roles })
+                },
+                is_id: name == config.id,
+                is_route: name == config.route_by,
+                is_key: name == config.key,
+                is_payload: name == config.payload,
+                is_headers: name == config.headers,
+            }
+        });
+        Ok(Self {
+            columns: columns.collect(),
+            table,
+        })
+    }
+
+    /// The table's schema and name.
+    pub(super) fn table(&self) -> &str {
+        &self.table
     }
 
     /// The contract's columns of one row, borrowed from the tuple.
     pub(super) fn read<'a>(&self, tuple: &'a Tuple) -> Result<Row<'a>, InvalidRow> {
-        if tuple.len() != self.roles.len() {
+        if tuple.len() != self.columns.len() {
             return Err(InvalidRow::ColumnCount {
-                expected: self.roles.len(),
+                expected: self.columns.len(),
                 found: tuple.len(),
             });
         }
         let mut row = PartialRow::default();
-        for (role, value) in self.roles.iter().zip(tuple.iter()) {
+        for (column, value) in self.columns.iter().zip(tuple.iter()) {
             let bytes = match value {
                 TupleValue::Null => None,
                 TupleValue::Text(bytes) | TupleValue::Binary(bytes) => Some(bytes),
                 // An INSERT always carries its values whole; anything else is not one.
                 TupleValue::UnchangedToast => return Err(InvalidRow::ValueLeftOut),
             };
-            match role {
-                Role::Id => row.id = bytes,
-                Role::Route => row.route = bytes,
-                Role::Key(encoding) => row.key = encoding.decode(bytes)?,
-                Role::Payload(encoding) => row.payload = encoding.decode(bytes)?,
-                Role::Headers => row.headers = bytes,
-                Role::Ignored => {}
+            if column.is_id {
+                row.id = bytes;
+            }
+            if column.is_route {
+                row.route = bytes;
+            }
+            if column.is_key {
+                row.key = column.encoding.decode(bytes)?;
+            }
+            if column.is_payload {
+                row.payload = column.encoding.decode(bytes)?;
+            }
+            if column.is_headers {
+                row.headers = bytes;
             }
         }
         row.complete()

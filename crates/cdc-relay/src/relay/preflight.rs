@@ -1,10 +1,12 @@
 //! Checks before each stream starts, on the session that will stream. Without them a missing publication shows
-//! only at the first change, as an error that names neither cause nor remedy.
+//! only at the first change, as an error that names neither cause nor remedy; and a row that was written while the
+//! publication left a column out can never be read whole again.
 
 use pg_replication::{Row, Session, SystemIdentity, quote_literal};
 
 use super::error::RelayError;
-use crate::config::{OutboxConfig, RelayConfig};
+use super::layout::{MissingColumn, required_columns};
+use crate::config::{OutboxConfig, OutboxTable, RelayConfig};
 
 /// Finds out who answers, and that the publication carries the outbox.
 pub(super) async fn check(
@@ -35,22 +37,41 @@ pub(super) async fn check(
         Some("t") => {}
         Some(_) => return Err(incomplete(publication, "inserts".to_owned())),
     }
-    let published = query(
-        session,
-        &format!(
-            "SELECT schemaname, tablename FROM pg_catalog.pg_publication_tables WHERE pubname = {literal}"
-        ),
-    )
-    .await?;
     for table in &outbox.tables {
-        let carried = published
-            .iter()
-            .any(|row| matches!((row.get(0), row.get(1)), (Some(schema), Some(name)) if table.is(schema, name)));
-        if !carried {
+        let columns = query(session, &published_columns(&literal, table)).await?;
+        let has = |column| columns.iter().any(|row| row.get(0) == Some(column));
+        if columns.is_empty() {
             return Err(incomplete(publication, format!("table {table}")));
+        }
+        let mut required = required_columns(outbox).into_iter();
+        if let Some((option, column)) = required.find(|(_, column)| !has(column)) {
+            return Err(RelayError::from(MissingColumn {
+                table: table.to_string(),
+                column: column.to_owned(),
+                option,
+            }));
         }
     }
     Ok(identity)
+}
+
+/// The columns of `table` that `publication`, an SQL literal, carries: none if it does not carry the table.
+///
+/// Column lists came with PostgreSQL 15. The view is read as JSON since an older one lacks `attnames`.
+fn published_columns(publication: &str, table: &OutboxTable) -> String {
+    let (schema, name) = (quote_literal(table.schema()), quote_literal(table.name()));
+    format!(
+        "SELECT attribute.attname
+           FROM pg_catalog.pg_publication_tables published
+           JOIN pg_catalog.pg_namespace schema ON schema.nspname = published.schemaname
+           JOIN pg_catalog.pg_class relation
+             ON relation.relnamespace = schema.oid AND relation.relname = published.tablename
+           JOIN pg_catalog.pg_attribute attribute
+             ON attribute.attrelid = relation.oid AND attribute.attnum > 0 AND NOT attribute.attisdropped
+          WHERE published.pubname = {publication} AND schema.nspname = {schema} AND relation.relname = {name}
+            AND COALESCE(
+                (pg_catalog.to_jsonb(published) -> 'attnames') ? attribute.attname::pg_catalog.text, TRUE)"
+    )
 }
 
 fn incomplete(publication: &str, lacks: String) -> RelayError {

@@ -61,9 +61,18 @@ impl Ended {
     #[track_caller]
     pub(crate) fn failed(self, status: i32, code: &str) -> String {
         assert_eq!(self.status, status, "{self:?}");
-        assert!(self.stderr.contains(&format!("error[{code}]: ")), "{self:?}");
-        let help = self.stderr.lines().find_map(|line| line.strip_prefix("help: "));
-        assert!(help.is_some_and(|help| help.len() > 10), "no remedy: {self:?}");
+        assert!(
+            self.stderr.contains(&format!("error[{code}]: ")),
+            "{self:?}"
+        );
+        let help = self
+            .stderr
+            .lines()
+            .find_map(|line| line.strip_prefix("help: "));
+        assert!(
+            help.is_some_and(|help| help.len() > 10),
+            "no remedy: {self:?}"
+        );
         self.stderr
     }
 }

@@ -24,15 +24,29 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// Starts one with more lines for `postgresql.conf`.
     pub(crate) async fn start(settings: &str) -> Self {
-        let directory = tempfile::Builder::new().prefix("cdc-cli-").tempdir_in("/tmp").unwrap();
+        let directory = tempfile::Builder::new()
+            .prefix("cdc-cli-")
+            .tempdir_in("/tmp")
+            .unwrap();
         let path = directory.path();
         std::fs::write(path.join("password"), PASSWORD).unwrap();
         owned_by_server(path);
         let data = path.join("data");
         let data_text = data.to_str().unwrap();
         let password = path.join("password");
-        let initdb = ["-D", data_text, "-U", "postgres", "-A", "scram-sha-256", "--pwfile"];
-        run(server_command("initdb").args(initdb).arg(&password).arg("--no-sync"));
+        let initdb = [
+            "-D",
+            data_text,
+            "-U",
+            "postgres",
+            "-A",
+            "scram-sha-256",
+            "--pwfile",
+        ];
+        run(server_command("initdb")
+            .args(initdb)
+            .arg(&password)
+            .arg("--no-sync"));
         let port = free_port();
         let more = format!(
             "\nport = {port}\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = ''\nfsync = off\n{settings}\n"
@@ -40,7 +54,10 @@ impl Cluster {
         let file = data.join("postgresql.conf");
         let conf = std::fs::read_to_string(&file).unwrap();
         std::fs::write(&file, conf + &more).unwrap();
-        let cluster = Self { directory, address: format!("127.0.0.1:{port}") };
+        let cluster = Self {
+            directory,
+            address: format!("127.0.0.1:{port}"),
+        };
         let log = cluster.directory.path().join("data/log");
         let log_text = log.to_str().unwrap();
         run(server_command("pg_ctl").args(["-D", data_text, "-l", log_text, "-w", "start"]));
@@ -56,7 +73,10 @@ impl Cluster {
     async fn answers(&self) {
         let started = Instant::now();
         while let Err(error) = connect_client(&options(&self.url())).await {
-            assert!(started.elapsed() < START_LIMIT, "the private server does not answer: {error}");
+            assert!(
+                started.elapsed() < START_LIMIT,
+                "the private server does not answer: {error}"
+            );
             tokio::task::yield_now().await;
         }
     }
@@ -65,7 +85,9 @@ impl Cluster {
 impl Drop for Cluster {
     fn drop(&mut self) {
         let data = self.directory.path().join("data");
-        run(server_command("pg_ctl").args(["-m", "immediate", "-w", "stop", "-D"]).arg(data));
+        run(server_command("pg_ctl")
+            .args(["-m", "immediate", "-w", "stop", "-D"])
+            .arg(data));
     }
 }
 
@@ -76,7 +98,10 @@ fn server_command(program: &str) -> Command {
         return Command::new(program);
     }
     let mut command = Command::new("runuser");
-    command.args(["-u", "postgres", "--"]).arg(program).current_dir("/");
+    command
+        .args(["-u", "postgres", "--"])
+        .arg(program)
+        .current_dir("/");
     command
 }
 
@@ -91,12 +116,16 @@ fn server_programs() -> PathBuf {
         .filter(|directory| directory.join("initdb").exists())
         .collect();
     found.sort();
-    found.pop().expect("PostgreSQL's server programs: run `make services-up`")
+    found
+        .pop()
+        .expect("PostgreSQL's server programs: run `make services-up`")
 }
 
 fn owned_by_server(directory: &Path) {
     if is_root() {
-        run(Command::new("chown").args(["-R", "postgres"]).arg(directory));
+        run(Command::new("chown")
+            .args(["-R", "postgres"])
+            .arg(directory));
     }
 }
 
@@ -106,10 +135,18 @@ fn is_root() -> bool {
 }
 
 fn run(command: &mut Command) {
-    let status = command.stdin(Stdio::null()).stdout(Stdio::null()).status().unwrap();
+    let status = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .status()
+        .unwrap();
     assert!(status.success(), "{command:?}: {status}");
 }
 
 fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
 }

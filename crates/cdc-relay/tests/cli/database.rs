@@ -24,9 +24,15 @@ impl TestDatabase {
 
     /// Makes one on the server of a superuser's `server` URL.
     pub(crate) async fn create_on(server: &str) -> Self {
-        let database = Self { name: unique("cli"), server: server.to_owned() };
+        let database = Self {
+            name: unique("cli"),
+            server: server.to_owned(),
+        };
         let admin = connect_client(&options(server)).await.unwrap();
-        admin.batch_execute(&format!("CREATE DATABASE {}", database.name)).await.unwrap();
+        admin
+            .batch_execute(&format!("CREATE DATABASE {}", database.name))
+            .await
+            .unwrap();
         database
     }
 
@@ -53,7 +59,12 @@ impl TestDatabase {
 
     /// The first column of the first row as text.
     pub(crate) async fn text(&self, sql: &str) -> Option<String> {
-        let row = self.connect().await.query_one(&format!("SELECT ({sql})::text"), &[]).await.unwrap();
+        let row = self
+            .connect()
+            .await
+            .query_one(&format!("SELECT ({sql})::text"), &[])
+            .await
+            .unwrap();
         row.get(0)
     }
 
@@ -122,7 +133,10 @@ impl Drop for TestDatabase {
 pub(crate) fn unique(prefix: &str) -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros();
+    let time = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_micros();
     format!("{prefix}_{}_{time:x}_{number}", std::process::id())
 }
 

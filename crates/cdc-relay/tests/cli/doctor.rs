@@ -11,7 +11,10 @@ async fn findings(database: &TestDatabase, more: &[(&str, &str)]) -> (i32, Vec<V
 }
 
 fn finding<'a>(findings: &'a [Value], check: &str) -> &'a Value {
-    findings.iter().find(|finding| finding["check"] == check).unwrap_or_else(|| panic!("no {check}: {findings:?}"))
+    findings
+        .iter()
+        .find(|finding| finding["check"] == check)
+        .unwrap_or_else(|| panic!("no {check}: {findings:?}"))
 }
 
 #[tokio::test]
@@ -20,8 +23,20 @@ async fn finds_nothing_wrong_after_init() {
     database.run(&["init"]).await.succeeded();
     let (status, findings) = findings(&database, &[]).await;
     assert_eq!(status, 0, "{findings:?}");
-    assert!(findings.iter().all(|finding| finding["status"] != "fail"), "{findings:?}");
-    for check in ["version", "wal_level", "replication", "role", "publication", "slot", "outbox", "Kafka"] {
+    assert!(
+        findings.iter().all(|finding| finding["status"] != "fail"),
+        "{findings:?}"
+    );
+    for check in [
+        "version",
+        "wal_level",
+        "replication",
+        "role",
+        "publication",
+        "slot",
+        "outbox",
+        "Kafka",
+    ] {
         assert_eq!(finding(&findings, check)["status"], "ok", "{check}");
     }
     let text = database.run(&["doctor"]).await.succeeded();
@@ -33,10 +48,21 @@ async fn says_what_is_missing_before_init() {
     let database = TestDatabase::create().await;
     let (status, findings) = findings(&database, &[]).await;
     assert_eq!(status, 69);
-    for (check, code) in [("publication", "CDC0020"), ("slot", "CDC0023"), ("outbox", "CDC0030")] {
+    for (check, code) in [
+        ("publication", "CDC0020"),
+        ("slot", "CDC0023"),
+        ("outbox", "CDC0030"),
+    ] {
         let finding = finding(&findings, check);
-        assert_eq!((&finding["status"], &finding["code"]), (&"fail".into(), &code.into()), "{finding}");
-        assert!(finding["remedy"].as_str().unwrap().contains("init"), "{finding}");
+        assert_eq!(
+            (&finding["status"], &finding["code"]),
+            (&"fail".into(), &code.into()),
+            "{finding}"
+        );
+        assert!(
+            finding["remedy"].as_str().unwrap().contains("init"),
+            "{finding}"
+        );
     }
 }
 
@@ -44,20 +70,32 @@ async fn says_what_is_missing_before_init() {
 async fn finds_a_publication_that_does_not_carry_the_outbox() {
     let database = TestDatabase::create().await;
     database.run(&["init"]).await.succeeded();
-    database.execute("ALTER PUBLICATION cdc_relay SET (publish = 'update')").await;
+    database
+        .execute("ALTER PUBLICATION cdc_relay SET (publish = 'update')")
+        .await;
     let (_, found) = findings(&database, &[]).await;
     assert_eq!(finding(&found, "publication")["code"], "CDC0022");
-    database.execute("ALTER PUBLICATION cdc_relay SET (publish = 'insert')").await;
-    database.execute("ALTER PUBLICATION cdc_relay SET TABLE cdc.outbox (id, type)").await;
+    database
+        .execute("ALTER PUBLICATION cdc_relay SET (publish = 'insert')")
+        .await;
+    database
+        .execute("ALTER PUBLICATION cdc_relay SET TABLE cdc.outbox (id, type)")
+        .await;
     let (_, found) = findings(&database, &[]).await;
     let found = finding(&found, "publication");
-    assert!(found["what"].as_str().unwrap().contains("aggregatetype"), "{found}");
+    assert!(
+        found["what"].as_str().unwrap().contains("aggregatetype"),
+        "{found}"
+    );
 }
 
 #[tokio::test]
 async fn finds_a_slot_of_another_plugin() {
     let database = TestDatabase::create().await;
-    let sql = format!("SELECT pg_create_logical_replication_slot('{}', 'test_decoding')", database.name);
+    let sql = format!(
+        "SELECT pg_create_logical_replication_slot('{}', 'test_decoding')",
+        database.name
+    );
     database.execute(&sql).await;
     let (_, findings) = findings(&database, &[]).await;
     assert_eq!(finding(&findings, "slot")["code"], "CDC0025");
@@ -79,7 +117,10 @@ async fn says_what_jsonb_costs() {
 #[tokio::test]
 async fn finds_a_fixed_topic_that_nobody_creates() {
     let database = TestDatabase::create().await;
-    let settings = [("CDC_OUTBOX__TOPIC", database.name.as_str()), ("CDC_KAFKA__TOPICS__CREATE", "false")];
+    let settings = [
+        ("CDC_OUTBOX__TOPIC", database.name.as_str()),
+        ("CDC_KAFKA__TOPICS__CREATE", "false"),
+    ];
     let (_, findings) = findings(&database, &settings).await;
     assert_eq!(finding(&findings, "topics")["code"], "CDC0042");
 }

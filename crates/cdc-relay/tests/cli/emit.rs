@@ -14,7 +14,11 @@ async fn ready() -> TestDatabase {
 
 async fn payload_after(database: &TestDatabase, call: &str) -> Option<String> {
     let client = database.connect().await;
-    let id: String = client.query_one(&format!("SELECT ({call})::text"), &[]).await.unwrap().get(0);
+    let id: String = client
+        .query_one(&format!("SELECT ({call})::text"), &[])
+        .await
+        .unwrap()
+        .get(0);
     let sql = format!("SELECT payload::text FROM cdc.outbox WHERE id = '{id}'");
     client.query_one(&sql, &[]).await.unwrap().get(0)
 }
@@ -32,11 +36,16 @@ async fn takes_a_payload_of_any_type_without_a_cast() {
         ("NULL::json".to_owned(), None),
         ("NULL::jsonb".to_owned(), None),
     ] {
-        let stored = payload_after(&database, &format!("cdc.emit('order', '7', 'Placed', {payload})")).await;
+        let stored = payload_after(
+            &database,
+            &format!("cdc.emit('order', '7', 'Placed', {payload})"),
+        )
+        .await;
         assert_eq!(stored.as_deref(), expected, "{payload}");
     }
     // A driver that sends a parameter without its type.
-    let prepared = format!("PREPARE p AS SELECT cdc.emit('order', '7', 'Placed', $1); EXECUTE p('{PAYLOAD}')");
+    let prepared =
+        format!("PREPARE p AS SELECT cdc.emit('order', '7', 'Placed', $1); EXECUTE p('{PAYLOAD}')");
     database.execute(&prepared).await;
     let count = database.text("SELECT count(*) FROM cdc.outbox").await;
     assert_eq!(count.as_deref(), Some("9"));
@@ -51,9 +60,16 @@ async fn stores_what_it_was_given() {
             "SELECT cdc.emit('order', NULL, 'Placed', '{{}}', '{{\"traceparent\": \"00\"}}', '{id}')"
         ))
         .await;
-    let row = database.text("SELECT row(id, aggregatetype, aggregateid, type, headers) FROM cdc.outbox").await;
-    assert_eq!(row.unwrap(), format!("({id},order,,Placed,\"{{\"\"traceparent\"\": \"\"00\"\"}}\")"));
-    let generated = database.text("SELECT cdc.emit('order', '1', 'Placed', '{}', id => NULL)").await;
+    let row = database
+        .text("SELECT row(id, aggregatetype, aggregateid, type, headers) FROM cdc.outbox")
+        .await;
+    assert_eq!(
+        row.unwrap(),
+        format!("({id},order,,Placed,\"{{\"\"traceparent\"\": \"\"00\"\"}}\")")
+    );
+    let generated = database
+        .text("SELECT cdc.emit('order', '1', 'Placed', '{}', id => NULL)")
+        .await;
     assert_eq!(generated.unwrap().len(), 36);
 }
 
@@ -63,7 +79,13 @@ async fn works_with_any_search_path() {
     let odd = "CREATE SCHEMA odd; CREATE TABLE odd.outbox (); SET search_path = odd; \
                SELECT cdc.emit('order', '1', 'Placed', '{}'); SELECT cdc.emit_message('order', '1', 'Placed', '{}')";
     database.execute(odd).await;
-    assert_eq!(database.text("SELECT count(*) FROM cdc.outbox").await.as_deref(), Some("1"));
+    assert_eq!(
+        database
+            .text("SELECT count(*) FROM cdc.outbox")
+            .await
+            .as_deref(),
+        Some("1")
+    );
 }
 
 #[tokio::test]
@@ -100,14 +122,21 @@ async fn a_message_is_an_object_with_the_payload_as_it_was_written() {
     let headers = r#"{"traceparent": "00"}"#;
     let id = "00000000-0000-0000-0000-000000000007";
     let calls = [
-        format!("SELECT cdc.emit_message('order', '7', 'Placed', '{PAYLOAD}', '{headers}', '{id}')"),
-        format!("SELECT cdc.emit_message('order', '7', 'Placed', '{PAYLOAD}'::jsonb, id => '{id}')"),
+        format!(
+            "SELECT cdc.emit_message('order', '7', 'Placed', '{PAYLOAD}', '{headers}', '{id}')"
+        ),
+        format!(
+            "SELECT cdc.emit_message('order', '7', 'Placed', '{PAYLOAD}'::jsonb, id => '{id}')"
+        ),
         format!("SELECT cdc.emit_message('order', NULL, 'Placed', NULL, id => '{id}')"),
     ];
     for call in &calls {
         client.batch_execute(call).await.unwrap();
     }
-    client.batch_execute("BEGIN; SELECT cdc.emit_message('a', 'b', 'rolled back', '{}'); ROLLBACK").await.unwrap();
+    client
+        .batch_execute("BEGIN; SELECT cdc.emit_message('a', 'b', 'rolled back', '{}'); ROLLBACK")
+        .await
+        .unwrap();
     let rows = client
         .query(
             &format!(
@@ -130,9 +159,17 @@ async fn a_message_is_an_object_with_the_payload_as_it_was_written() {
             String::from_utf8(data[10 + prefix.len() + 4..].to_vec()).unwrap()
         })
         .collect();
-    let [as_text, as_jsonb, null] = messages.as_slice() else { panic!("{messages:?}") };
-    assert!(as_text.contains(&format!("\"payload\" : {PAYLOAD}")), "{as_text}");
-    assert!(as_jsonb.contains(&format!("\"payload\" : {AS_JSONB}")), "{as_jsonb}");
+    let [as_text, as_jsonb, null] = messages.as_slice() else {
+        panic!("{messages:?}")
+    };
+    assert!(
+        as_text.contains(&format!("\"payload\" : {PAYLOAD}")),
+        "{as_text}"
+    );
+    assert!(
+        as_jsonb.contains(&format!("\"payload\" : {AS_JSONB}")),
+        "{as_jsonb}"
+    );
     let parsed: serde_json::Value = serde_json::from_str(as_text).unwrap();
     assert_eq!(parsed["id"], id);
     assert_eq!(parsed["aggregatetype"], "order");
@@ -140,7 +177,12 @@ async fn a_message_is_an_object_with_the_payload_as_it_was_written() {
     assert_eq!(parsed["type"], "Placed");
     assert_eq!(parsed["headers"]["traceparent"], "00");
     let parsed: serde_json::Value = serde_json::from_str(null).unwrap();
-    assert!(parsed["payload"].is_null() && parsed["aggregateid"].is_null() && parsed["headers"].is_null(), "{null}");
+    assert!(
+        parsed["payload"].is_null()
+            && parsed["aggregateid"].is_null()
+            && parsed["headers"].is_null(),
+        "{null}"
+    );
 }
 
 #[tokio::test]
@@ -154,4 +196,32 @@ async fn plain_grants_are_enough_for_an_application() {
          RESET ROLE; DROP OWNED BY {role}; DROP ROLE {role}"
     );
     database.execute(&sql).await;
+}
+
+#[tokio::test]
+async fn rows_can_be_sent_again_with_their_ids_as_the_pages_say() {
+    let database = ready().await;
+    database
+        .execute("SELECT cdc.emit('order', n::text, 'Placed', '{}') FROM generate_series(1, 100) n")
+        .await;
+    let ids = "SELECT md5(string_agg(id::text, ',' ORDER BY id)) FROM cdc.outbox";
+    let before = database.text(ids).await;
+    let inserted_by = "SELECT count(DISTINCT xmin::text) FROM cdc.outbox";
+    let first = database
+        .text("SELECT min(xmin::text::bigint) FROM cdc.outbox")
+        .await;
+    database
+        .execute(
+            "WITH again AS (DELETE FROM cdc.outbox WHERE created_at >= '2020-01-01' RETURNING *)
+             INSERT INTO cdc.outbox SELECT * FROM again",
+        )
+        .await;
+    assert_eq!(database.text(ids).await, before);
+    assert_eq!(database.text(inserted_by).await.as_deref(), Some("1"));
+    assert_ne!(
+        database
+            .text("SELECT min(xmin::text::bigint) FROM cdc.outbox")
+            .await,
+        first
+    );
 }

@@ -14,11 +14,19 @@ async fn makes_everything_once() {
     let first = database.run(&["init"]).await.succeeded();
     assert!(first.contains("created        replication slot"), "{first}");
     let objects = database.objects().await;
-    for object in ["schema:cdc", "table:outbox", "publication:cdc_relay", "slot:"] {
+    for object in [
+        "schema:cdc",
+        "table:outbox",
+        "publication:cdc_relay",
+        "slot:",
+    ] {
         assert!(objects.contains(object), "{objects}");
     }
     let second = database.run(&["init"]).await.succeeded();
-    assert!(second.lines().all(|line| line.starts_with("already there")), "{second}");
+    assert!(
+        second.lines().all(|line| line.starts_with("already there")),
+        "{second}"
+    );
     assert_eq!(database.objects().await, objects);
     let published = database
         .text("SELECT pubinsert AND NOT pubupdate AND NOT pubdelete AND NOT pubtruncate FROM pg_publication")
@@ -32,9 +40,15 @@ async fn a_dry_run_changes_nothing_and_prints_sql_that_works() {
     let sql = database.run(&["init", "--dry-run"]).await.succeeded();
     assert_eq!(database.objects().await, "");
     assert!(sql.contains("outbox.event.${routedByValue}"), "{sql}");
-    database.execute(&sql.replace("SELECT lsn FROM", "SELECT 1; SELECT lsn FROM")).await;
+    // As psql would: the slot in a transaction of its own.
+    let (tables, slot) = sql.split_at(sql.find("SELECT lsn FROM").unwrap());
+    database.execute(tables).await;
+    database.execute(slot).await;
     let objects = database.objects().await;
-    assert!(objects.contains("publication:cdc_relay") && objects.contains("slot:"), "{objects}");
+    assert!(
+        objects.contains("publication:cdc_relay") && objects.contains("slot:"),
+        "{objects}"
+    );
 }
 
 #[tokio::test]
@@ -49,12 +63,19 @@ async fn a_dry_run_after_init_has_nothing_to_do() {
 async fn refuses_a_slot_that_is_older_than_its_publication() {
     let database = TestDatabase::create().await;
     database
-        .execute(&format!("SELECT pg_create_logical_replication_slot('{}', 'pgoutput')", database.name))
+        .execute(&format!(
+            "SELECT pg_create_logical_replication_slot('{}', 'pgoutput')",
+            database.name
+        ))
         .await;
     let before = database.objects().await;
     let report = database.run(&["init"]).await.failed(69, "CDC0021");
     assert!(report.contains("pg_drop_replication_slot"), "{report}");
-    assert_eq!(database.objects().await, before, "init changed something before it refused");
+    assert_eq!(
+        database.objects().await,
+        before,
+        "init changed something before it refused"
+    );
 }
 
 #[tokio::test]
@@ -62,13 +83,27 @@ async fn refuses_a_slot_of_another_plugin_kind_or_database() {
     let database = TestDatabase::create().await;
     let other = TestDatabase::create().await;
     database
-        .execute(&format!("SELECT pg_create_logical_replication_slot('{}', 'test_decoding')", database.name))
+        .execute(&format!(
+            "SELECT pg_create_logical_replication_slot('{}', 'test_decoding')",
+            database.name
+        ))
         .await;
     let report = database.run(&["init"]).await.failed(69, "CDC0025");
     assert!(report.contains("test_decoding"), "{report}");
-    let report = other.run_with(&["init"], &[("CDC_RELAY__SLOT", &database.name)]).await.failed(69, "CDC0025");
-    assert!(report.contains("test_decoding") || report.contains(&database.name), "{report}");
-    other.execute(&format!("SELECT pg_create_physical_replication_slot('{}')", other.name)).await;
+    let report = other
+        .run_with(&["init"], &[("CDC_RELAY__SLOT", &database.name)])
+        .await
+        .failed(69, "CDC0025");
+    assert!(
+        report.contains("test_decoding") || report.contains(&database.name),
+        "{report}"
+    );
+    other
+        .execute(&format!(
+            "SELECT pg_create_physical_replication_slot('{}')",
+            other.name
+        ))
+        .await;
     let report = other.run(&["init"]).await.failed(69, "CDC0025");
     assert!(report.contains("physical"), "{report}");
 }
@@ -77,11 +112,15 @@ async fn refuses_a_slot_of_another_plugin_kind_or_database() {
 async fn adds_a_table_that_the_publication_lacks() {
     let database = TestDatabase::create().await;
     database.run(&["init"]).await.succeeded();
-    database.execute("CREATE SCHEMA shop; CREATE TABLE shop.\"Out\" (LIKE cdc.outbox)").await;
+    database
+        .execute("CREATE SCHEMA shop; CREATE TABLE shop.\"Out\" (LIKE cdc.outbox)")
+        .await;
     let tables = [("CDC_OUTBOX__TABLES", "cdc.outbox, shop.\"Out\"")];
     let told = database.run_with(&["init"], &tables).await.succeeded();
     assert!(told.contains("changed        publication"), "{told}");
-    let count = database.text("SELECT count(*) FROM pg_publication_tables WHERE pubname = 'cdc_relay'").await;
+    let count = database
+        .text("SELECT count(*) FROM pg_publication_tables WHERE pubname = 'cdc_relay'")
+        .await;
     assert_eq!(count.as_deref(), Some("2"));
 }
 
@@ -97,21 +136,39 @@ async fn publishes_a_partitioned_outbox_under_its_own_name() {
         .await;
     let tables = [("CDC_OUTBOX__TABLES", "public.parts")];
     database.run_with(&["init"], &tables).await.succeeded();
-    let published = database.text("SELECT string_agg(tablename, ',') FROM pg_publication_tables").await;
+    let published = database
+        .text("SELECT string_agg(tablename, ',') FROM pg_publication_tables")
+        .await;
     assert_eq!(published.as_deref(), Some("parts"));
     let told = database.run_with(&["doctor"], &tables).await.succeeded();
-    assert!(told.contains("carries the inserts of all outbox tables"), "{told}");
+    assert!(
+        told.contains("carries the inserts of all outbox tables"),
+        "{told}"
+    );
 }
 
 #[tokio::test]
 async fn refuses_an_outbox_table_that_does_not_exist_or_lacks_a_column() {
     let database = TestDatabase::create().await;
     let tables = [("CDC_OUTBOX__TABLES", "cdc.outbox,shop.outbox")];
-    let report = database.run_with(&["init"], &tables).await.failed(69, "CDC0030");
+    let report = database
+        .run_with(&["init"], &tables)
+        .await
+        .failed(69, "CDC0030");
     assert!(report.contains("shop.outbox"), "{report}");
-    database.execute("CREATE SCHEMA shop; CREATE TABLE shop.outbox (id int, aggregatetype text, type text)").await;
-    let report = database.run_with(&["init"], &tables).await.failed(69, "CDC0031");
-    assert!(report.contains("aggregateid") && report.contains("`outbox.key`"), "{report}");
+    database
+        .execute(
+            "CREATE SCHEMA shop; CREATE TABLE shop.outbox (id int, aggregatetype text, type text)",
+        )
+        .await;
+    let report = database
+        .run_with(&["init"], &tables)
+        .await
+        .failed(69, "CDC0031");
+    assert!(
+        report.contains("aggregateid") && report.contains("`outbox.key`"),
+        "{report}"
+    );
     assert_eq!(database.objects().await, "");
 }
 
@@ -119,13 +176,25 @@ async fn refuses_an_outbox_table_that_does_not_exist_or_lacks_a_column() {
 async fn refuses_a_role_that_may_not_replicate() {
     let database = TestDatabase::create().await;
     let role = unique("plain");
-    database.execute(&format!("CREATE ROLE {role} LOGIN; GRANT CREATE ON DATABASE {} TO {role}", database.name)).await;
+    database
+        .execute(&format!(
+            "CREATE ROLE {role} LOGIN; GRANT CREATE ON DATABASE {} TO {role}",
+            database.name
+        ))
+        .await;
     let address = database.url().rsplit_once('@').unwrap().1.to_owned();
     let url = format!("postgres://{role}@{address}");
-    let report = database.run_with(&["init"], &[("CDC_POSTGRES__URL", &url)]).await;
-    database.execute(&format!("DROP OWNED BY {role}; DROP ROLE {role}")).await;
+    let report = database
+        .run_with(&["init"], &[("CDC_POSTGRES__URL", &url)])
+        .await;
+    database
+        .execute(&format!("DROP OWNED BY {role}; DROP ROLE {role}"))
+        .await;
     let report = report.failed(69, "CDC0015");
-    assert!(report.contains(&role) && report.contains("REPLICATION"), "{report}");
+    assert!(
+        report.contains(&role) && report.contains("REPLICATION"),
+        "{report}"
+    );
     assert_eq!(database.objects().await, "");
 }
 
@@ -134,9 +203,14 @@ async fn names_the_transaction_that_the_slot_waits_for_and_cleans_up_when_interr
     let database = TestDatabase::create().await;
     database.run(&["init"]).await.succeeded();
     let name = &database.name;
-    database.execute(&format!("SELECT pg_drop_replication_slot('{name}')")).await;
+    database
+        .execute(&format!("SELECT pg_drop_replication_slot('{name}')"))
+        .await;
     let blocker = database.connect().await;
-    blocker.batch_execute("SET application_name = 'the-blocker'; BEGIN; SELECT txid_current()").await.unwrap();
+    blocker
+        .batch_execute("SET application_name = 'the-blocker'; BEGIN; SELECT txid_current()")
+        .await
+        .unwrap();
 
     let url = database.url();
     let environment = [
@@ -148,19 +222,37 @@ async fn names_the_transaction_that_the_slot_waits_for_and_cleans_up_when_interr
     let mut lines = BufReader::new(init.stderr.take().unwrap()).lines();
     let named = async {
         loop {
-            let line = lines.next_line().await.unwrap().expect("init ended without a word");
+            let line = lines
+                .next_line()
+                .await
+                .unwrap()
+                .expect("init ended without a word");
             if line.contains("the slot waits for") && line.contains("the-blocker") {
                 return;
             }
         }
     };
-    tokio::time::timeout(Duration::from_secs(30), named).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(30), named)
+        .await
+        .unwrap();
     let pid = init.id().unwrap().to_string();
-    assert!(std::process::Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
-    let status = tokio::time::timeout(Duration::from_secs(30), init.wait()).await.unwrap().unwrap();
+    assert!(
+        std::process::Command::new("kill")
+            .args(["-TERM", &pid])
+            .status()
+            .unwrap()
+            .success()
+    );
+    let status = tokio::time::timeout(Duration::from_secs(30), init.wait())
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(status.code(), Some(69));
     let gone = Instant::now();
     while database.objects().await.contains("slot:") {
-        assert!(gone.elapsed() < Duration::from_secs(10), "the half-made slot stayed");
+        assert!(
+            gone.elapsed() < Duration::from_secs(10),
+            "the half-made slot stayed"
+        );
     }
 }

@@ -1,4 +1,9 @@
 //! The commands as a user sees them: the real binary against real servers. Needs `make services-up`.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "in a test, a failed step is a panic"
+)]
 
 mod binary;
 mod cluster;

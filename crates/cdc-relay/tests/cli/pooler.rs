@@ -29,7 +29,10 @@ impl Pooler {
                 });
             }
         });
-        Self { address, _sessions: sessions }
+        Self {
+            address,
+            _sessions: sessions,
+        }
     }
 }
 

@@ -3,14 +3,16 @@ use std::thread::yield_now;
 use pg_replication::PgTimestamp;
 
 use super::*;
-use crate::error_code::ErrorCode;
 
 fn state(wire_timeout: Duration) -> RelayState {
     RelayState::new(wire_timeout, RelayMetrics::new())
 }
 
 fn in_flight(records: usize) -> InFlight {
-    InFlight { records, bytes: records * 100 }
+    InFlight {
+        records,
+        bytes: records * 100,
+    }
 }
 
 /// The state as it is when its clocks started `ago` earlier.
@@ -37,7 +39,10 @@ fn is_unhealthy_when_the_wire_is_silent() {
     let state = state(Duration::ZERO);
     state.enter(Phase::Streaming);
     let unwell = state.alive().unwrap_err();
-    assert!(unwell.reason.contains("nothing came from PostgreSQL"), "{unwell:?}");
+    assert!(
+        unwell.reason.contains("nothing came from PostgreSQL"),
+        "{unwell:?}"
+    );
     assert_eq!(state.ready(), Err(unwell));
 }
 
@@ -69,6 +74,18 @@ fn is_not_ready_when_kafka_acknowledges_nothing() {
 }
 
 #[test]
+fn is_not_ready_while_it_waits_for_kafka_as_a_whole() {
+    let state = state(Duration::from_secs(3600));
+    state.enter(Phase::Streaming);
+    state.failed(&Failure::new(ErrorCode::KafkaUnreachable, "down", "wait"));
+    assert!(state.ready().unwrap_err().reason.contains("Kafka"));
+    assert!(!state.snapshot().kafka_answers);
+    assert_eq!(state.alive(), Ok(()), "a restart would not help");
+    state.recovered();
+    assert_eq!(state.ready(), Ok(()));
+}
+
+#[test]
 fn an_event_after_a_long_idle_time_does_not_make_kafka_late() {
     let state = aged(Duration::from_secs(3600), Duration::from_secs(60));
     state.enter(Phase::Streaming);
@@ -95,7 +112,11 @@ fn lag_is_zero_when_nothing_waits_and_grows_when_something_does() {
 #[test]
 fn the_last_error_stays_visible_after_recovery() {
     let state = state(Duration::from_secs(1));
-    state.failed(&Failure::new(ErrorCode::PostgresUnreachable, "gone", "wait"));
+    state.failed(&Failure::new(
+        ErrorCode::PostgresUnreachable,
+        "gone",
+        "wait",
+    ));
     let error = state.snapshot().last_error.unwrap();
     assert_eq!((error.code.as_str(), error.current), ("CDC0010", true));
     state.enter(Phase::Streaming);
@@ -112,7 +133,10 @@ fn a_phase_counts_from_when_it_was_entered() {
     }
     let before = state.snapshot().phase_seconds;
     state.enter(Phase::Standby);
-    assert!(state.snapshot().phase_seconds >= before, "entering it again does not start it anew");
+    assert!(
+        state.snapshot().phase_seconds >= before,
+        "entering it again does not start it anew"
+    );
     state.enter(Phase::Connecting);
     assert!(state.snapshot().phase_seconds < before);
 }

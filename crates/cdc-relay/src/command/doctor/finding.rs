@@ -43,7 +43,13 @@ pub(super) struct Findings {
 impl Findings {
     /// In order.
     pub(super) fn ok(&mut self, check: &'static str, what: impl Into<String>) {
-        self.findings.push(Finding { check, status: Status::Ok, what: what.into(), remedy: None, code: None });
+        self.findings.push(Finding {
+            check,
+            status: Status::Ok,
+            what: what.into(),
+            remedy: None,
+            code: None,
+        });
     }
 
     /// Works, but deserves a look.
@@ -81,6 +87,9 @@ impl Findings {
 
     /// How many are this bad.
     pub(super) fn count(&self, status: Status) -> usize {
-        self.findings.iter().filter(|finding| finding.status == status).count()
+        self.findings
+            .iter()
+            .filter(|finding| finding.status == status)
+            .count()
     }
 }

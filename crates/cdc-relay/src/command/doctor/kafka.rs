@@ -6,7 +6,6 @@ use cdc_kafka::{TopicInfo, Topics};
 
 use super::finding::Findings;
 use crate::config::Config;
-use crate::connection;
 use crate::error_code::ErrorCode;
 use crate::failure::{Context, Failure};
 
@@ -14,10 +13,10 @@ use crate::failure::{Context, Failure};
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(super) async fn check(config: &Config, findings: &mut Findings) {
-    let topics = Topics::new(connection::kafka(config), TIMEOUT);
+    let topics = Topics::new(config.kafka.options(), TIMEOUT);
     match topics.ping().await {
         Ok(cluster) => {
-            findings.ok("Kafka", format!("{} brokers: {}", cluster.brokers.len(), cluster.brokers.join(", ")));
+            findings.ok("Kafka", format!("brokers: {}", cluster.brokers.join(", ")));
         }
         Err(error) => {
             let context = Context::new(config, "ask Kafka for its brokers");
@@ -28,9 +27,18 @@ pub(super) async fn check(config: &Config, findings: &mut Findings) {
     match config.outbox.topic.fixed() {
         Some(topic) => fixed_topic(&topics, topic, config, findings).await,
         None if config.kafka.topics.create => {
-            findings.ok("topics", format!("{}: created at their first event", config.outbox.topic));
+            findings.ok(
+                "topics",
+                format!("{}: created at their first event", config.outbox.topic),
+            );
         }
-        None => findings.ok("topics", format!("{}: must exist before their first event", config.outbox.topic)),
+        None => findings.ok(
+            "topics",
+            format!(
+                "{}: must exist before their first event",
+                config.outbox.topic
+            ),
+        ),
     }
 }
 
@@ -45,13 +53,22 @@ async fn fixed_topic(topics: &Topics, topic: &str, config: &Config, findings: &m
     };
     for info in described {
         match info {
-            TopicInfo::Present { topic, without_leader, .. } if !without_leader.is_empty() => findings.warn(
+            TopicInfo::Present {
+                topic,
+                without_leader,
+                ..
+            } if !without_leader.is_empty() => findings.warn(
                 "topics",
-                format!("{topic}: {} partitions have no leader", without_leader.len()),
+                format!(
+                    "{topic}: {} partitions have no leader",
+                    without_leader.len()
+                ),
                 "wait until their brokers are back",
                 None,
             ),
-            TopicInfo::Present { topic, partitions, .. } => {
+            TopicInfo::Present {
+                topic, partitions, ..
+            } => {
                 findings.ok("topics", format!("{topic}: {partitions} partitions"));
             }
             TopicInfo::Missing { topic } if config.kafka.topics.create => {

@@ -18,7 +18,8 @@ pub(super) async fn check(database: &Database, config: &Config) -> Result<Findin
         findings.failed("publication", &failure);
         return Ok(findings);
     };
-    let incomplete = |what: String, remedy: String| Failure::new(ErrorCode::PublicationIncomplete, what, remedy);
+    let incomplete =
+        |what: String, remedy: String| Failure::new(ErrorCode::PublicationIncomplete, what, remedy);
     if !publication.inserts {
         let failure = incomplete(
             format!("the publication {name:?} does not publish inserts"),
@@ -27,13 +28,19 @@ pub(super) async fn check(database: &Database, config: &Config) -> Result<Findin
         findings.failed("publication", &failure);
     }
     for table in publication.lacks(&config.outbox.tables) {
-        let partitioned = database.outbox(table, config).await?.is_some_and(|shape| shape.partitioned);
+        let partitioned = database
+            .outbox(table, config)
+            .await?
+            .is_some_and(|shape| shape.partitioned);
         let remedy = if partitioned && !publication.via_root {
             format!("ALTER PUBLICATION {name:?} SET (publish_via_partition_root = true)")
         } else {
             "run `cdc-relay init`".to_owned()
         };
-        let failure = incomplete(format!("the publication {name:?} does not carry {table} under its name"), remedy);
+        let failure = incomplete(
+            format!("the publication {name:?} does not carry {table} under its name"),
+            remedy,
+        );
         findings.failed("publication", &failure);
     }
     for table in &config.outbox.tables {
@@ -41,7 +48,9 @@ pub(super) async fn check(database: &Database, config: &Config) -> Result<Findin
         for (key, column) in config.outbox.required_columns() {
             if !published.is_empty() && !published.iter().any(|published| published == column) {
                 let failure = incomplete(
-                    format!("the publication {name:?} leaves out column {column:?} of {table} (`outbox.{key}`)"),
+                    format!(
+                        "the publication {name:?} leaves out column {column:?} of {table} (`outbox.{key}`)"
+                    ),
                     "publish the table without a column list".to_owned(),
                 );
                 findings.failed("publication", &failure);
@@ -49,7 +58,10 @@ pub(super) async fn check(database: &Database, config: &Config) -> Result<Findin
         }
     }
     if findings.findings.is_empty() {
-        findings.ok("publication", format!("{name:?} carries the inserts of all outbox tables"));
+        findings.ok(
+            "publication",
+            format!("{name:?} carries the inserts of all outbox tables"),
+        );
     }
     Ok(findings)
 }

@@ -6,13 +6,19 @@ use crate::terminal::Style;
 
 /// For programs: `{"findings": [{"check", "status", "what", "remedy", "code"}]}`.
 pub(super) fn json(findings: &Findings) -> Result<String, Failure> {
-    serde_json::to_string_pretty(findings)
-        .map_err(|error| Failure::internal("the findings cannot be written as JSON").caused_by(error))
+    serde_json::to_string_pretty(findings).map_err(|error| {
+        Failure::internal("the findings cannot be written as JSON").caused_by(error)
+    })
 }
 
 /// For people: a mark, the check, what was found; below it what to do.
 pub(super) fn text(findings: &Findings, style: Style) -> String {
-    let width = findings.findings.iter().map(|finding| finding.check.len()).max().unwrap_or_default();
+    let width = findings
+        .findings
+        .iter()
+        .map(|finding| finding.check.len())
+        .max()
+        .unwrap_or_default();
     let mut lines = Vec::new();
     for finding in &findings.findings {
         let mark = match (finding.status, style.is_fancy()) {
@@ -23,8 +29,13 @@ pub(super) fn text(findings: &Findings, style: Style) -> String {
             (Status::Warn, false) => "warn".to_owned(),
             (Status::Fail, false) => "FAIL".to_owned(),
         };
-        let code = finding.code.map_or(String::new(), |code| format!(" [{code}]"));
-        lines.push(format!("{mark} {:width$}  {}{code}", finding.check, finding.what));
+        let code = finding
+            .code
+            .map_or(String::new(), |code| format!(" [{code}]"));
+        lines.push(format!(
+            "{mark} {:width$}  {}{code}",
+            finding.check, finding.what
+        ));
         if let Some(remedy) = &finding.remedy {
             lines.push(format!("     {:width$}  -> {remedy}", ""));
         }
@@ -46,7 +57,10 @@ mod tests {
     fn findings() -> Findings {
         let mut findings = Findings::default();
         findings.ok("server", "fine");
-        findings.failed("slot", &Failure::new(ErrorCode::SlotMissing, "it is gone", "make it"));
+        findings.failed(
+            "slot",
+            &Failure::new(ErrorCode::SlotMissing, "it is gone", "make it"),
+        );
         findings
     }
 
@@ -56,7 +70,10 @@ mod tests {
         assert!(text.is_ascii(), "{text}");
         assert!(text.contains("FAIL slot    it is gone [CDC0023]"), "{text}");
         assert!(text.contains("-> make it"), "{text}");
-        assert!(text.ends_with("1 in order, 0 to look at, 1 failed"), "{text}");
+        assert!(
+            text.ends_with("1 in order, 0 to look at, 1 failed"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -76,7 +76,10 @@ fn settings(server: &ServerFacts, findings: &mut Findings) {
 }
 
 fn capacity(server: &ServerFacts, findings: &mut Findings) {
-    for (check, (limit, used)) in [("max_replication_slots", server.slots), ("max_wal_senders", server.senders)] {
+    for (check, (limit, used)) in [
+        ("max_replication_slots", server.slots),
+        ("max_wal_senders", server.senders),
+    ] {
         if used < limit {
             findings.ok(check, format!("{used} of {limit} in use"));
         } else {
@@ -91,7 +94,11 @@ fn capacity(server: &ServerFacts, findings: &mut Findings) {
 }
 
 fn privileges(role: &RoleFacts, findings: &mut Findings) {
-    let RoleFacts { name, may_replicate, .. } = role;
+    let RoleFacts {
+        name,
+        may_replicate,
+        ..
+    } = role;
     if *may_replicate {
         findings.ok("role", format!("{name:?} may replicate"));
     } else {

@@ -17,7 +17,10 @@ pub(super) async fn check(database: &Database, config: &Config) -> Result<Findin
     let Some(slot) = database.slot(config).await? else {
         let failure = Failure::new(
             ErrorCode::SlotMissing,
-            format!("the replication slot {:?} does not exist", config.relay.slot.as_str()),
+            format!(
+                "the replication slot {:?} does not exist",
+                config.relay.slot.as_str()
+            ),
             "run `cdc-relay init`, or correct `relay.slot`",
         );
         findings.failed("slot", &failure);
@@ -53,7 +56,10 @@ fn retained(slot: &SlotState, limit_mib: i64, findings: &mut Findings) {
                 None,
             );
         } else {
-            findings.ok("retained WAL", format!("{size}, without a limit (max_slot_wal_keep_size = -1)"));
+            findings.ok(
+                "retained WAL",
+                format!("{size}, without a limit (max_slot_wal_keep_size = -1)"),
+            );
         }
         return;
     };
@@ -61,11 +67,16 @@ fn retained(slot: &SlotState, limit_mib: i64, findings: &mut Findings) {
     if retained > (limit_mib << 20) / 2 {
         findings.warn(
             "retained WAL",
-            format!("{size} of at most {limit} (max_slot_wal_keep_size); beyond it the slot is lost"),
+            format!(
+                "{size} of at most {limit} (max_slot_wal_keep_size); beyond it the slot is lost"
+            ),
             "find out why the slot does not move (`cdc-relay status`), or raise the limit",
             Some(ErrorCode::SlotLost),
         );
     } else {
-        findings.ok("retained WAL", format!("{size} of at most {limit} (max_slot_wal_keep_size)"));
+        findings.ok(
+            "retained WAL",
+            format!("{size} of at most {limit} (max_slot_wal_keep_size)"),
+        );
     }
 }

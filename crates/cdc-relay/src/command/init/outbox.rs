@@ -18,17 +18,31 @@ pub(super) async fn check(database: &Database, config: &Config) -> Result<(), Fa
 
 /// Every outbox table but the one that is still to be made.
 pub(super) async fn check_others(database: &Database, config: &Config) -> Result<(), Failure> {
-    for table in config.outbox.tables.iter().filter(|table| !table.is(OWN.0, OWN.1)) {
+    for table in config
+        .outbox
+        .tables
+        .iter()
+        .filter(|table| !table.is(OWN.0, OWN.1))
+    {
         check_one(table, database, config).await?;
     }
     Ok(())
 }
 
-async fn check_one(table: &OutboxTable, database: &Database, config: &Config) -> Result<(), Failure> {
+async fn check_one(
+    table: &OutboxTable,
+    database: &Database,
+    config: &Config,
+) -> Result<(), Failure> {
     let Some(shape) = database.outbox(table, config).await? else {
         return Err(missing_table(table));
     };
-    match config.outbox.required_columns().into_iter().find(|(_, column)| shape.column(column).is_none()) {
+    match config
+        .outbox
+        .required_columns()
+        .into_iter()
+        .find(|(_, column)| shape.column(column).is_none())
+    {
         Some((key, column)) => Err(missing_column(table, key, column)),
         None => Ok(()),
     }

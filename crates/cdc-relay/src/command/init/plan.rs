@@ -7,7 +7,6 @@ use super::publication::PublicationChange;
 use super::slot::NewSlot;
 use super::{outbox, publication, slot};
 use crate::config::Config;
-use crate::connection;
 use crate::database::{Database, ServerFacts};
 use crate::error_code::ErrorCode;
 use crate::failure::{Context, Failure};
@@ -62,21 +61,39 @@ impl Plan {
 
     /// The SQL of the plan, in order.
     pub(super) fn statements(&self) -> Vec<String> {
-        let mut statements: Vec<String> = self.schema.map(|sql| format!("{sql};")).into_iter().collect();
+        let mut statements: Vec<String> = self
+            .schema
+            .map(|sql| format!("{sql};"))
+            .into_iter()
+            .collect();
         for migration in &self.migrations {
             let sql = migration.sql().unwrap_or_default().trim_end();
-            statements.push(format!("-- migration {}, recorded in {}\n{sql}", name(migration), migrations::HISTORY));
+            statements.push(format!(
+                "-- migration {}, recorded in {}\n{sql}",
+                name(migration),
+                migrations::HISTORY
+            ));
         }
-        statements.extend(self.publication.iter().map(|change| format!("{};", change.sql())));
+        statements.extend(
+            self.publication
+                .iter()
+                .map(|change| format!("{};", change.sql())),
+        );
         statements.extend(self.slot.iter().map(|slot| format!("{};", slot.sql())));
         statements
     }
 }
 
 /// Makes the schema and applies the migrations.
-pub(super) async fn migrate(plan: &Plan, database: &mut Database, config: &Config) -> Result<(), Failure> {
+pub(super) async fn migrate(
+    plan: &Plan,
+    database: &mut Database,
+    config: &Config,
+) -> Result<(), Failure> {
     if let Some(sql) = plan.schema {
-        database.execute(sql, Context::new(config, "create the schema cdc")).await?;
+        database
+            .execute(sql, Context::new(config, "create the schema cdc"))
+            .await?;
         say("created        schema cdc");
     } else {
         say("already there  schema cdc");
@@ -110,7 +127,7 @@ fn check_server(server: &ServerFacts) -> Result<(), Failure> {
 async fn check_replication(config: &Config) -> Result<(), Failure> {
     let context = Context::new(config, "open a replication session");
     let told = |error| Failure::from_postgres(error, context);
-    let options = connection::postgres(config)?;
+    let options = config.postgres.options();
     let mut session = Session::connect(&options).await.map_err(told)?;
     let identity = session.identify_system().await.map_err(told)?;
     match identity.database {

@@ -25,24 +25,39 @@ pub(super) fn change(found: Option<&Publication>, config: &Config) -> Option<Pub
     let quoted = quote_identifier(name);
     let tables = &config.outbox.tables;
     let list = |tables: &mut dyn Iterator<Item = &OutboxTable>| {
-        tables.map(OutboxTable::quoted).collect::<Vec<_>>().join(", ")
+        tables
+            .map(OutboxTable::quoted)
+            .collect::<Vec<_>>()
+            .join(", ")
     };
     let Some(found) = found else {
-        let for_tables =
-            if tables.is_empty() { String::new() } else { format!(" FOR TABLE {}", list(&mut tables.iter())) };
+        let for_tables = if tables.is_empty() {
+            String::new()
+        } else {
+            format!(" FOR TABLE {}", list(&mut tables.iter()))
+        };
         // Inserts only: rows may be deleted without a replica identity, and deletions are no events. Via the root:
         // the partitions of an outbox come and go, its name stays.
         let sql = format!(
             "CREATE PUBLICATION {quoted}{for_tables} WITH (publish = 'insert', publish_via_partition_root = true)"
         );
-        return Some(PublicationChange { sql, what: format!("created        publication {name}") });
+        return Some(PublicationChange {
+            sql,
+            what: format!("created        publication {name}"),
+        });
     };
     let lacks = found.lacks(tables);
     if lacks.is_empty() {
         return None;
     }
-    let sql = format!("ALTER PUBLICATION {quoted} ADD TABLE {}", list(&mut lacks.into_iter()));
-    Some(PublicationChange { sql, what: format!("changed        publication {name}: added what it lacked") })
+    let sql = format!(
+        "ALTER PUBLICATION {quoted} ADD TABLE {}",
+        list(&mut lacks.into_iter())
+    );
+    Some(PublicationChange {
+        sql,
+        what: format!("changed        publication {name}: added what it lacked"),
+    })
 }
 
 /// Runs the statement.
@@ -53,10 +68,15 @@ pub(super) async fn apply(
 ) -> Result<(), Failure> {
     match change {
         Some(PublicationChange { sql, what }) => {
-            database.execute(sql, Context::new(config, "make the publication")).await?;
+            database
+                .execute(sql, Context::new(config, "make the publication"))
+                .await?;
             say(what);
         }
-        None => say(format!("already there  publication {}", config.relay.publication)),
+        None => say(format!(
+            "already there  publication {}",
+            config.relay.publication
+        )),
     }
     Ok(())
 }

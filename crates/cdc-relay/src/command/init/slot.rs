@@ -24,8 +24,16 @@ impl NewSlot {
     /// Kept on standbys too, where the server can.
     pub(super) fn new(config: &Config, server: &ServerFacts) -> Self {
         let name = quote_literal(config.relay.slot.as_str());
-        let failover = if server.keeps_slots_on_standbys() { ", failover => true" } else { "" };
-        Self { sql: format!("SELECT lsn FROM pg_catalog.pg_create_logical_replication_slot({name}, '{PLUGIN}'{failover})") }
+        let failover = if server.keeps_slots_on_standbys() {
+            ", failover => true"
+        } else {
+            ""
+        };
+        Self {
+            sql: format!(
+                "SELECT lsn FROM pg_catalog.pg_create_logical_replication_slot({name}, '{PLUGIN}'{failover})"
+            ),
+        }
     }
 
     /// The statement.
@@ -35,7 +43,11 @@ impl NewSlot {
 }
 
 /// Refuses a slot that is there and cannot be used.
-pub(super) fn check(found: Option<&SlotState>, has_publication: bool, config: &Config) -> Result<(), Failure> {
+pub(super) fn check(
+    found: Option<&SlotState>,
+    has_publication: bool,
+    config: &Config,
+) -> Result<(), Failure> {
     let Some(slot) = found else { return Ok(()) };
     let name = &slot.name;
     if let Some(mismatch) = slot.mismatch() {
@@ -62,8 +74,8 @@ pub(super) fn check(found: Option<&SlotState>, has_publication: bool, config: &C
     Ok(())
 }
 
-/// What `doctor` says too.
-pub(in crate::command) fn foreign(name: &str, mismatch: &str) -> Failure {
+/// What `doctor` and the relay say too.
+pub(crate) fn foreign(name: &str, mismatch: &str) -> Failure {
     Failure::new(
         ErrorCode::SlotForeign,
         format!("the replication slot {name:?} {mismatch}"),
@@ -71,8 +83,8 @@ pub(in crate::command) fn foreign(name: &str, mismatch: &str) -> Failure {
     )
 }
 
-/// What `doctor` says too.
-pub(in crate::command) fn lost(name: &str) -> Failure {
+/// What `doctor` and the relay say too.
+pub(crate) fn lost(name: &str) -> Failure {
     Failure::new(
         ErrorCode::SlotLost,
         format!("PostgreSQL has removed log that the slot {name:?} needed (wal_status is lost)"),
@@ -98,7 +110,10 @@ pub(super) async fn apply(
         return Ok(());
     };
     let context = Context::new(config, "create the replication slot");
-    let pid = database.text("SELECT pg_catalog.pg_backend_pid()", context).await?.unwrap_or_default();
+    let pid = database
+        .text("SELECT pg_catalog.pg_backend_pid()", context)
+        .await?
+        .unwrap_or_default();
     let creating = database.text(slot.sql(), context);
     tokio::pin!(creating);
     let lsn = tokio::select! {
@@ -112,7 +127,9 @@ pub(super) async fn apply(
         }
     };
     let lsn = lsn.unwrap_or_default();
-    say(format!("created        replication slot {name}; transactions that commit after {lsn} are relayed"));
+    say(format!(
+        "created        replication slot {name}; transactions that commit after {lsn} are relayed"
+    ));
     Ok(())
 }
 
@@ -126,8 +143,13 @@ async fn report(pid: &str, config: &Config) -> Failure {
     loop {
         match watcher.writing_transactions(config).await {
             Ok(open) => {
-                for blocker in open.iter().filter(|open| open.pid.is_none_or(|open| open.to_string() != pid)) {
-                    tracing::warn!("the slot waits for {blocker}; SELECT pg_terminate_backend(…) would end it");
+                for blocker in open
+                    .iter()
+                    .filter(|open| open.pid.is_none_or(|open| open.to_string() != pid))
+                {
+                    tracing::warn!(
+                        "the slot waits for {blocker}; SELECT pg_terminate_backend(…) would end it"
+                    );
                 }
             }
             Err(failure) => return failure,

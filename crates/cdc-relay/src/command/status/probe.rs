@@ -7,7 +7,8 @@ use crate::failure::Failure;
 
 /// Succeeds when `/healthz` answers 200.
 pub(super) async fn run(config: &Config) -> Result<(), Failure> {
-    let unhealthy = |what: String, remedy: &str| Failure::new(ErrorCode::RelayUnhealthy, what, remedy);
+    let unhealthy =
+        |what: String, remedy: &str| Failure::new(ErrorCode::RelayUnhealthy, what, remedy);
     let Some(listen) = &config.admin.listen else {
         return Err(unhealthy(
             "the relay cannot be asked: `admin.listen` is empty".to_owned(),
@@ -25,7 +26,11 @@ pub(super) async fn run(config: &Config) -> Result<(), Failure> {
         return Ok(());
     }
     Err(unhealthy(
-        format!("the relay says that it is unhealthy ({}): {}", answer.status, answer.body.trim()),
+        format!(
+            "the relay says that it is unhealthy ({}): {}",
+            answer.status,
+            answer.body.trim()
+        ),
         "its log says more; a restart makes a new connection",
     ))
 }

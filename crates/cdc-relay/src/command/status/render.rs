@@ -19,17 +19,33 @@ pub(super) fn text(report: &Report, config: &Config) -> String {
         (None, Some(listen)) => rows.push(("relay", format!("none answers on {listen}"))),
         (None, None) => rows.push(("relay", "cannot be asked: admin.listen is empty".to_owned())),
     }
-    rows.iter().map(|(name, value)| format!("{name:<15} {value}")).collect::<Vec<_>>().join("\n")
+    rows.iter()
+        .map(|(name, value)| format!("{name:<15} {value}"))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 fn of_slot(slot: &SlotState, rows: &mut Vec<(&'static str, String)>) {
     let unknown = || "unknown".to_owned();
-    rows.push(("  held by", slot.holder.as_ref().map_or_else(|| "nobody".to_owned(), ToString::to_string)));
-    rows.push(("  confirmed", slot.confirmed_lsn.clone().unwrap_or_else(unknown)));
+    rows.push((
+        "  held by",
+        slot.holder
+            .as_ref()
+            .map_or_else(|| "nobody".to_owned(), ToString::to_string),
+    ));
+    rows.push((
+        "  confirmed",
+        slot.confirmed_lsn.clone().unwrap_or_else(unknown),
+    ));
     rows.push(("  lag", bytes(slot.lag_bytes)));
     rows.push(("  retained WAL", bytes(slot.retained_bytes)));
-    let safe = slot.safe_bytes.map_or(String::new(), |safe| format!(" ({} until it is lost)", bytes(Some(safe))));
-    rows.push(("  WAL status", format!("{}{safe}", slot.wal_status.clone().unwrap_or_else(unknown))));
+    let safe = slot.safe_bytes.map_or(String::new(), |safe| {
+        format!(" ({} until it is lost)", bytes(Some(safe)))
+    });
+    rows.push((
+        "  WAL status",
+        format!("{}{safe}", slot.wal_status.clone().unwrap_or_else(unknown)),
+    ));
     if let Some(mismatch) = slot.mismatch() {
         rows.push(("  unusable", format!("it {mismatch}")));
     }
@@ -37,19 +53,40 @@ fn of_slot(slot: &SlotState, rows: &mut Vec<(&'static str, String)>) {
 
 fn of_relay(relay: &Snapshot, rows: &mut Vec<(&'static str, String)>) {
     let phase = format!("{:?}", relay.phase).to_lowercase();
-    rows.push(("relay", format!("{phase} for {:.0} s (version {})", relay.phase_seconds, relay.version)));
+    rows.push((
+        "relay",
+        format!(
+            "{phase} for {:.0} s (version {})",
+            relay.phase_seconds, relay.version
+        ),
+    ));
     rows.push((
         "  events",
-        format!("{} since it started, {:.1} a second", relay.events_total, relay.events_per_second),
+        format!(
+            "{} since it started, {:.1} a second",
+            relay.events_total, relay.events_per_second
+        ),
     ));
     rows.push((
         "  in flight",
-        format!("{} ({})", relay.in_flight_events, ByteSize(relay.in_flight_bytes as u64)),
+        format!(
+            "{} ({})",
+            relay.in_flight_events,
+            ByteSize(relay.in_flight_bytes as u64)
+        ),
     ));
-    rows.push(("  lag", relay.lag_seconds.map_or("unknown".to_owned(), |lag| format!("{lag:.1} s"))));
+    rows.push((
+        "  lag",
+        relay
+            .lag_seconds
+            .map_or("unknown".to_owned(), |lag| format!("{lag:.1} s")),
+    ));
     if let Some(error) = &relay.last_error {
         let when = if error.current { "now" } else { "earlier" };
-        rows.push(("  error", format!("{} ({when}): {}", error.code, error.message)));
+        rows.push((
+            "  error",
+            format!("{} ({when}): {}", error.code, error.message),
+        ));
     }
 }
 

@@ -34,7 +34,11 @@ impl OutboxTable {
 
     /// The name as SQL text, quoted.
     pub(crate) fn quoted(&self) -> String {
-        format!("{}.{}", quote_identifier(&self.schema), quote_identifier(&self.name))
+        format!(
+            "{}.{}",
+            quote_identifier(&self.schema),
+            quote_identifier(&self.name)
+        )
     }
 }
 
@@ -50,8 +54,15 @@ impl FromStr for OutboxTable {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let refused = || format!("{text:?} is not a table with its schema, such as \"cdc.outbox\"");
         let (schema, rest) = identifier(text.trim()).ok_or_else(refused)?;
-        let (name, rest) = rest.strip_prefix('.').and_then(identifier).ok_or_else(refused)?;
-        if rest.is_empty() { Ok(Self { schema, name }) } else { Err(refused()) }
+        let (name, rest) = rest
+            .strip_prefix('.')
+            .and_then(identifier)
+            .ok_or_else(refused)?;
+        if rest.is_empty() {
+            Ok(Self { schema, name })
+        } else {
+            Err(refused())
+        }
     }
 }
 
@@ -102,7 +113,10 @@ mod tests {
     #[test]
     fn folds_case_unless_quoted() {
         assert_eq!(parts("CDC.Outbox"), ("cdc".into(), "outbox".into()));
-        assert_eq!(parts(r#""Shop"."Out.box""#), ("Shop".into(), "Out.box".into()));
+        assert_eq!(
+            parts(r#""Shop"."Out.box""#),
+            ("Shop".into(), "Out.box".into())
+        );
         assert_eq!(parts(r#"shop."a""b""#), ("shop".into(), "a\"b".into()));
     }
 
@@ -114,7 +128,16 @@ mod tests {
 
     #[test]
     fn refuses_what_is_not_schema_and_table() {
-        for text in ["", "outbox", "cdc.", ".outbox", "a.b.c", "cdc.out box", "\"cdc.outbox", "cdc.outbox; drop"] {
+        for text in [
+            "",
+            "outbox",
+            "cdc.",
+            ".outbox",
+            "a.b.c",
+            "cdc.out box",
+            "\"cdc.outbox",
+            "cdc.outbox; drop",
+        ] {
             assert!(text.parse::<OutboxTable>().is_err(), "{text:?} was taken");
         }
     }

@@ -52,7 +52,10 @@ impl FromStr for TopicTemplate {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let template = match text.split_once(PLACEHOLDER) {
-            Some((before, after)) => Self::Routed { before: before.to_owned(), after: after.to_owned() },
+            Some((before, after)) => Self::Routed {
+                before: before.to_owned(),
+                after: after.to_owned(),
+            },
             None => Self::Fixed(text.to_owned()),
         };
         if Self::is_valid_topic(&template.topic_for("a")) {
@@ -89,14 +92,24 @@ mod tests {
 
     #[test]
     fn puts_the_routed_value_in_its_place() {
-        assert_eq!(rendered("outbox.event.${routedByValue}", "Order"), "outbox.event.Order");
+        assert_eq!(
+            rendered("outbox.event.${routedByValue}", "Order"),
+            "outbox.event.Order"
+        );
         assert_eq!(rendered("${routedByValue}-events", "Order"), "Order-events");
         assert_eq!(rendered("events", "Order"), "events");
     }
 
     #[test]
     fn refuses_what_kafka_would_refuse() {
-        for text in ["", "..", "a b", "topic/${routedByValue}", "${routedByValue}${routedByValue}", "${other}"] {
+        for text in [
+            "",
+            "..",
+            "a b",
+            "topic/${routedByValue}",
+            "${routedByValue}${routedByValue}",
+            "${other}",
+        ] {
             assert!(text.parse::<TopicTemplate>().is_err(), "{text:?} was taken");
         }
         assert!(!TopicTemplate::is_valid_topic(&"x".repeat(250)));

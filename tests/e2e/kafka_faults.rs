@@ -1,0 +1,137 @@
+//! Kafka dies, or hangs.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use cdc_e2e::Scenario;
+use cdc_e2e::chaos::{self, Fault, Limit, Plan};
+use cdc_e2e::process::{Kibibytes, Signal};
+use cdc_e2e::progress::Progress;
+use cdc_e2e::random;
+use cdc_e2e::services::Component;
+use cdc_e2e::stopwatch::Phase;
+use cdc_e2e::wait::{Look, until};
+use cdc_e2e::workload::{Load, Mix, Pace};
+
+use crate::heavy;
+
+const SOON: Duration = Duration::from_secs(40);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn survives_kafka_being_killed_under_load() -> Result<()> {
+    let _turn = heavy::turn().await;
+    let scenario = Scenario::private(&[Component::Kafka]).await?;
+    let plan = Plan {
+        seed: random::entropy(),
+        faults: vec![Fault::KillKafka],
+        limit: Limit::Cycles(2),
+    };
+    let report = chaos::run(&scenario, &plan, &Progress::silent()).await?;
+    report.verdict.require_clean()
+}
+
+/// Feedback must not wait for Kafka: PostgreSQL ends the connection after `wal_sender_timeout` without it.
+#[tokio::test(flavor = "multi_thread")]
+async fn keeps_the_replication_connection_while_kafka_hangs_for_three_wal_sender_timeouts()
+-> Result<()> {
+    const WAL_SENDER_TIMEOUT: Duration = Duration::from_secs(5);
+    let _turn = heavy::turn().await;
+    let scenario = Scenario::private(&[Component::Kafka]).await?;
+    scenario
+        .database()
+        .set_wal_sender_timeout(WAL_SENDER_TIMEOUT)
+        .await?;
+    let consumer = scenario.consumer()?;
+    let mut relay = scenario.relay().await?;
+    let load = Load::start(
+        scenario.writers(2, 1),
+        Mix::Everything,
+        Pace(2_000),
+        Phase::Rough,
+    );
+    scenario
+        .journal()
+        .flows_again(Instant::now(), Duration::from_secs(20))
+        .await?;
+    let walsender = scenario.database().walsender().await?.pid;
+
+    scenario.servers()?.freeze(Component::Kafka)?;
+    let frozen = Instant::now();
+    let mut resident = relay.pid().resident()?;
+    until(
+        Duration::from_secs(30),
+        "three timeouts to pass",
+        async || {
+            resident = resident.max(relay.pid().resident()?);
+            ensure!(relay.is_running(), "the relay has ended");
+            Ok(Look::when(
+                frozen.elapsed() > 3 * WAL_SENDER_TIMEOUT,
+                "still within",
+            ))
+        },
+    )
+    .await?;
+    ensure!(
+        scenario.database().walsender().await?.pid == walsender,
+        "the replication connection was lost"
+    );
+    ensure!(
+        resident < Kibibytes::from_mebibytes(60),
+        "memory grew to {resident}"
+    );
+
+    scenario.servers()?.thaw(Component::Kafka)?;
+    load.stop().await?;
+    consumer
+        .finish(Duration::from_secs(60))
+        .await?
+        .require_clean()?;
+    ensure!(
+        scenario.database().walsender().await?.pid == walsender,
+        "the replication connection was lost"
+    );
+
+    // The timeout was in force: a relay that is silent does lose its connection.
+    relay.pid().send(Signal::Stop)?;
+    until(
+        4 * WAL_SENDER_TIMEOUT,
+        "the silent relay to be disconnected",
+        async || {
+            let walsender = scenario.database().slot().await?.walsender;
+            Ok(Look::when(walsender.is_none(), "connected"))
+        },
+    )
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn does_not_confirm_an_event_that_kafka_has_not_acknowledged_even_if_idle() -> Result<()> {
+    let _turn = heavy::turn().await;
+    let scenario = Scenario::private(&[Component::Kafka]).await?;
+    let database = scenario.database();
+    let consumer = scenario.consumer()?;
+    let relay = scenario.relay().await?;
+    let mut writer = scenario.writer();
+    writer.write_mix(Mix::SingleRows, 10, Phase::Rough).await?;
+    scenario.journal().all_received(SOON).await?;
+    database
+        .confirmed_past(database.current_lsn().await?, SOON)
+        .await?;
+
+    scenario.servers()?.freeze(Component::Kafka)?;
+    writer.write_mix(Mix::SingleRows, 1, Phase::Rough).await?;
+    let later = database.write_elsewhere(2_000).await?;
+    // The walsender has passed all that, and the relay has answered to it.
+    database.reply_after(later, SOON).await?;
+    relay.kill_9().await?;
+    let left = database.changes_left(SOON).await?;
+    ensure!(
+        left == 1,
+        "one event is not delivered, but the slot would send {left}"
+    );
+
+    scenario.servers()?.thaw(Component::Kafka)?;
+    let _relay = scenario.relay().await?;
+    consumer.finish(SOON).await?.require_clean()?;
+    database.confirmed_past(later, SOON).await
+}

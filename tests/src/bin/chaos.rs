@@ -1,0 +1,103 @@
+//! `make chaos`: kills of the relay in quick succession, then faults of every kind at random.
+
+use std::process::ExitCode;
+use std::str::FromStr;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use cdc_e2e::Scenario;
+use cdc_e2e::chaos::{self, Fault, Limit, Plan};
+use cdc_e2e::interrupt::run_until_interrupted;
+use cdc_e2e::progress::Progress;
+use cdc_e2e::random;
+use cdc_e2e::services::{Component, Services};
+use clap::Parser;
+
+/// Breaks things under load and judges whether every promise was kept.
+#[derive(Debug, Parser)]
+#[command(after_help = "Example:  chaos --cycles 200 --seconds 300 --seed 7")]
+struct Arguments {
+    /// How often the relay is killed before the other faults begin [env: CHAOS_CYCLES] [default: 200]
+    #[arg(long)]
+    cycles: Option<u32>,
+    /// For how long faults of every kind happen after that [env: CHAOS_SECONDS] [default: 180]
+    #[arg(long)]
+    seconds: Option<u64>,
+    /// Decides which faults happen, and when [env: SEED] [default: random]
+    #[arg(long)]
+    seed: Option<u64>,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    run_until_interrupted(run(arguments)).await
+}
+
+async fn run(arguments: Arguments) -> Result<bool> {
+    let cycles = arguments
+        .cycles
+        .map_or_else(|| from_env("CHAOS_CYCLES", 200), Ok)?;
+    let seconds = arguments
+        .seconds
+        .map_or_else(|| from_env("CHAOS_SECONDS", 180), Ok)?;
+    let seed = arguments
+        .seed
+        .map_or_else(|| from_env("SEED", random::entropy() % 1_000_000), Ok)?;
+    let progress = Progress::on_stdout();
+    progress.note(&format!("seed {seed}"));
+    let mut clean = true;
+    for (faults, limit) in [
+        (vec![Fault::KillRelay], Limit::Cycles(cycles)),
+        (
+            Fault::ALL.to_vec(),
+            Limit::Time(Duration::from_secs(seconds)),
+        ),
+    ] {
+        if matches!(limit, Limit::Cycles(0) | Limit::Time(Duration::ZERO)) {
+            continue;
+        }
+        let scenario = Scenario::on(services().await?).await?;
+        progress.watch(scenario.journal());
+        let run = chaos::run(
+            &scenario,
+            &Plan {
+                seed,
+                faults,
+                limit,
+            },
+            &progress,
+        )
+        .await;
+        if !run.as_ref().is_ok_and(|report| report.verdict.is_clean()) {
+            progress.note(&scenario.log().tail(50));
+        }
+        let report = run?;
+        progress.note(&format!("\n{}\n{}", report.verdict, report.recoveries()));
+        progress.note(&format!(
+            "  relay: at most {} resident; seed {seed}\n",
+            report.peak
+        ));
+        clean &= report.verdict.is_clean();
+    }
+    Ok(clean)
+}
+
+/// Servers in `SERVICES_DIR`, else in a temporary directory; destroyed in the end.
+async fn services() -> Result<Services> {
+    match std::env::var_os("SERVICES_DIR") {
+        Some(dir) => Services::in_dir(dir.into(), false).await,
+        None => Services::private(&[Component::Postgres, Component::Kafka]).await,
+    }
+}
+
+/// The number in an environment variable. An empty one counts as not set: make passes those on.
+fn from_env<T: FromStr>(name: &str, default: T) -> Result<T>
+where
+    T::Err: std::error::Error + Send + Sync + 'static,
+{
+    match std::env::var(name) {
+        Ok(value) if !value.is_empty() => value.parse().with_context(|| format!("{name}={value}")),
+        _ => Ok(default),
+    }
+}

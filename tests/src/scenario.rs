@@ -1,0 +1,182 @@
+//! Everything that one test needs, made in one line and gone at its end.
+
+use anyhow::Result;
+
+use crate::consumer::Consumer;
+use crate::database::Database;
+use crate::journal::Journal;
+use crate::proxy::Proxy;
+use crate::random;
+use crate::relay::{self, Log, Relay, RelayOptions};
+use crate::services::{Component, Instance, Services};
+use crate::topics::Topics;
+use crate::workload::{self, KEYS, Writer};
+
+/// A database, topics and a slot of the test's own, prepared by `cdc-relay init`.
+///
+/// Make it first: what is dropped in the end must outlive the relays, writers and consumers.
+#[derive(Debug)]
+pub struct Scenario {
+    options: RelayOptions,
+    journal: Journal,
+    log: Log,
+    show_log: bool,
+    database: Database,
+    topics: Topics,
+    services: Services,
+}
+
+impl Scenario {
+    /// For a test, on the shared servers, which must not be broken. When this is dropped, the relays' last log lines go to
+    /// stderr, which the test runner shows if the test has failed.
+    ///
+    /// # Errors
+    /// Fails if the servers are down or `init` fails.
+    pub async fn shared() -> Result<Self> {
+        let mut scenario = Self::on(Services::shared()?).await?;
+        scenario.show_log = true;
+        Ok(scenario)
+    }
+
+    /// Like [`shared`](Self::shared), with `components` of its own, which may be broken.
+    ///
+    /// # Errors
+    /// Fails if a server does not come up or `init` fails.
+    pub async fn private(components: &[Component]) -> Result<Self> {
+        let mut scenario = Self::on(Services::private(components).await?).await?;
+        scenario.show_log = true;
+        Ok(scenario)
+    }
+
+    /// On the given servers, keeping the relays' log to itself.
+    ///
+    /// # Errors
+    /// Fails if a server is down or `init` fails.
+    pub async fn on(services: Services) -> Result<Self> {
+        let database = Database::create(&services).await?;
+        let topics = Topics::below(database.name(), &services);
+        let url = database.url().to_string();
+        let options = RelayOptions::new(&url, services.kafka_brokers(), database.name());
+        let (journal, log) = (Journal::default(), Log::default());
+        let show_log = false;
+        let scenario = Self {
+            options,
+            journal,
+            log,
+            show_log,
+            database,
+            topics,
+            services,
+        };
+        relay::run(&scenario.options, "init").await?;
+        scenario
+            .database
+            .session()
+            .await?
+            .batch_execute(workload::MARKERS)
+            .await?;
+        Ok(scenario)
+    }
+
+    /// Sets a variable such as `CDC_RELAY__WIRE_TIMEOUT` for the relays that are started from now on.
+    #[must_use]
+    pub fn with(mut self, variable: &str, value: impl Into<String>) -> Self {
+        self.options = self.options.clone().with(variable, value);
+        self
+    }
+
+    /// Relays that are started from now on reach PostgreSQL through `proxy`. Everything else goes there directly.
+    #[must_use]
+    pub fn through(self, proxy: &Proxy) -> Self {
+        let url = self.database.url().through(proxy.address());
+        self.with("CDC_POSTGRES__URL", url.to_string())
+    }
+
+    /// Runs `cdc-relay init` again, for settings that have changed since.
+    ///
+    /// # Errors
+    /// Fails if its exit status is not 0; the error has what it said.
+    pub async fn init(&self) -> Result<()> {
+        relay::run(&self.options, "init").await.map(drop)
+    }
+
+    /// A relay that streams.
+    ///
+    /// # Errors
+    /// Fails if it does not connect within 30 s.
+    pub async fn relay(&self) -> Result<Relay> {
+        let mut relay = self.start_relay()?;
+        relay.until_phase("streaming").await?;
+        Ok(relay)
+    }
+
+    /// A relay that has only just been started.
+    ///
+    /// # Errors
+    /// Fails if the binary cannot be run.
+    pub fn start_relay(&self) -> Result<Relay> {
+        Relay::start(&self.options, &self.log)
+    }
+
+    /// A writer of all 500 keys.
+    pub fn writer(&self) -> Writer {
+        Writer::new(&self.database, &self.journal, KEYS, random::entropy())
+    }
+
+    /// `count` writers that share the keys; what they do follows from `seed`.
+    pub fn writers(&self, count: u16, seed: u64) -> Vec<Writer> {
+        let share = KEYS.end / count;
+        let keys = (0..count).map(|n| n * share..(n + 1) * share);
+        keys.zip(seed..)
+            .map(|(keys, seed)| Writer::new(&self.database, &self.journal, keys, seed))
+            .collect()
+    }
+
+    /// A consumer of all topics, from the beginning.
+    ///
+    /// # Errors
+    /// Fails if there is no thread or client to be had.
+    pub fn consumer(&self) -> Result<Consumer> {
+        Consumer::start(self.services.kafka_brokers(), &self.topics, &self.journal)
+    }
+
+    /// What was promised and seen so far.
+    pub fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// The database.
+    pub fn database(&self) -> &Database {
+        &self.database
+    }
+
+    /// The broker's address.
+    pub fn kafka_brokers(&self) -> &str {
+        self.services.kafka_brokers()
+    }
+
+    /// The log of all relays.
+    pub fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// The servers that may be broken.
+    ///
+    /// # Errors
+    /// Fails if there are none.
+    pub fn servers(&self) -> Result<&Instance> {
+        self.services.instance()
+    }
+}
+
+impl Drop for Scenario {
+    #[expect(
+        clippy::print_stderr,
+        reason = "shown by the test runner if the test has failed"
+    )]
+    fn drop(&mut self) {
+        if self.show_log {
+            eprint!("{}", self.log.tail(100));
+        }
+    }
+}

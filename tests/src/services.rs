@@ -1,0 +1,121 @@
+//! The servers that a test talks to: the shared ones of `make services-up`, or an instance of its own that it may break.
+
+mod instance;
+mod settings;
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+
+pub use instance::Instance;
+use settings::Settings;
+pub use settings::checkout;
+
+/// A server of `scripts/services`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Component {
+    /// The database.
+    Postgres,
+    /// The broker.
+    Kafka,
+}
+
+impl Component {
+    /// As `scripts/services` calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Postgres => "postgres",
+            Self::Kafka => "kafka",
+        }
+    }
+}
+
+/// One PostgreSQL and one Kafka.
+#[derive(Debug)]
+pub struct Services {
+    database_url: String,
+    kafka_brokers: String,
+    instance: Option<Instance>,
+}
+
+impl Services {
+    /// The servers that all tests share; nobody may stop them.
+    ///
+    /// # Errors
+    /// Fails unless `DATABASE_URL` and `KAFKA_BROKERS` are set or `make services-up` has written `.services/env`.
+    pub fn shared() -> Result<Self> {
+        let settings = Settings::shared()?;
+        Ok(Self {
+            database_url: settings.require("DATABASE_URL")?,
+            kafka_brokers: settings.require("KAFKA_BROKERS")?,
+            instance: None,
+        })
+    }
+
+    /// Servers of the test's own for `components`, and the shared ones for the rest. Destroyed when dropped.
+    ///
+    /// # Errors
+    /// Fails if they don't come up; the error has what `scripts/services` said.
+    pub async fn private(components: &[Component]) -> Result<Self> {
+        let dir = tempfile::Builder::new()
+            .prefix("cdc-e2e.")
+            .tempdir()?
+            .keep();
+        Self::with_instance(Instance::start(dir, components, false).await?)
+    }
+
+    /// Like [`private`](Self::private) with everything in `dir`, saying on stdout what it takes to start it; with `keep` the
+    /// servers stay when dropped.
+    ///
+    /// # Errors
+    /// Fails if they don't come up; the error has what `scripts/services` said.
+    pub async fn in_dir(dir: PathBuf, keep: bool) -> Result<Self> {
+        let mut instance =
+            Instance::start(dir, &[Component::Postgres, Component::Kafka], true).await?;
+        instance.keep(keep);
+        Self::with_instance(instance)
+    }
+
+    fn with_instance(instance: Instance) -> Result<Self> {
+        let own = instance.settings()?;
+        let find = |component: Component, name| {
+            if instance.has(component) {
+                own.require(name)
+            } else {
+                Settings::shared()?.require(name)
+            }
+        };
+        Ok(Self {
+            database_url: find(Component::Postgres, "DATABASE_URL")?,
+            kafka_brokers: find(Component::Kafka, "KAFKA_BROKERS")?,
+            instance: Some(instance),
+        })
+    }
+
+    /// The URL of the maintenance database, with a superuser.
+    pub fn database_url(&self) -> &str {
+        &self.database_url
+    }
+
+    /// The broker's address.
+    pub fn kafka_brokers(&self) -> &str {
+        &self.kafka_brokers
+    }
+
+    /// The servers that may be killed and frozen.
+    ///
+    /// # Errors
+    /// Fails if these are the shared servers.
+    pub fn instance(&self) -> Result<&Instance> {
+        self.instance
+            .as_ref()
+            .context("the shared servers must not be broken: ask for private ones")
+    }
+
+    /// Whether `component` is nobody else's, so that nothing in it needs to be cleaned up.
+    pub fn is_private(&self, component: Component) -> bool {
+        self.instance
+            .as_ref()
+            .is_some_and(|instance| instance.has(component))
+    }
+}

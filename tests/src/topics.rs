@@ -1,0 +1,78 @@
+//! The topics of one test.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+
+use crate::event::Aggregate;
+use crate::services::{Component, Services};
+
+/// How long one request to the broker may take.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// All topics below a prefix that nobody else uses. Deleted when this value is dropped.
+#[derive(Debug)]
+pub struct Topics {
+    brokers: String,
+    prefix: String,
+    delete_them: bool,
+}
+
+impl Topics {
+    /// The topics `prefix.…`, none of which need exist.
+    pub fn below(prefix: &str, services: &Services) -> Self {
+        Self {
+            brokers: services.kafka_brokers().to_owned(),
+            prefix: format!("{prefix}."),
+            delete_them: !services.is_private(Component::Kafka),
+        }
+    }
+
+    /// The topics that the workload's events go to.
+    pub fn of_workload(&self) -> Vec<String> {
+        Aggregate::ALL
+            .iter()
+            .map(|aggregate| format!("{}{}", self.prefix, aggregate.name()))
+            .collect()
+    }
+}
+
+impl Drop for Topics {
+    fn drop(&mut self) {
+        if self.delete_them {
+            let (brokers, prefix) = (self.brokers.clone(), self.prefix.clone());
+            crate::cleanup::run(&format!("delete topics {prefix}*"), move || {
+                delete(brokers, prefix)
+            });
+        }
+    }
+}
+
+async fn delete(brokers: String, prefix: String) -> Result<()> {
+    let admin: AdminClient<DefaultClientContext> = client_config(&brokers).create()?;
+    let metadata = admin.inner().fetch_metadata(None, TIMEOUT)?;
+    let names = metadata
+        .topics()
+        .iter()
+        .map(rdkafka::metadata::MetadataTopic::name);
+    let ours: Vec<_> = names.filter(|name| name.starts_with(&prefix)).collect();
+    admin
+        .delete_topics(&ours, &AdminOptions::new().request_timeout(Some(TIMEOUT)))
+        .await?;
+    Ok(())
+}
+
+/// What every Kafka client of the tests is configured with: quick to come back after the broker was away, and silent.
+pub(crate) fn client_config(brokers: &str) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config
+        .set("bootstrap.servers", brokers)
+        .set("reconnect.backoff.ms", "50")
+        .set("reconnect.backoff.max.ms", "500")
+        .set_log_level(RDKafkaLogLevel::Emerg);
+    config
+}
