@@ -109,7 +109,20 @@ impl<M> Watermark<M> {
     }
 
     /// Puts a mark after all records assigned so far, of which there may be none.
+    ///
+    /// Of several marks without a record between them only the first and the newest are kept: a mark stands for
+    /// everything before it, so the newest says what those between would, and a stream of transactions without
+    /// records can't fill the memory while one record waits.
     pub fn mark(&mut self, mark: M) {
+        let kept = self.marks.len();
+        let at_next = |index: Option<usize>| {
+            index
+                .and_then(|index| self.marks.get(index))
+                .is_some_and(|(boundary, _)| *boundary == self.next)
+        };
+        if at_next(kept.checked_sub(1)) && at_next(kept.checked_sub(2)) {
+            self.marks.pop_back();
+        }
         self.marks.push_back((self.next, mark));
     }
 
@@ -156,6 +169,13 @@ impl<M> Watermark<M> {
     #[must_use]
     pub fn held_marks(&self) -> usize {
         self.marks.len()
+    }
+
+    /// Records from the oldest in flight to the newest, acknowledged or not: what memory grows with. One record that
+    /// is stuck, as behind a partition without a leader, makes it grow while all others are delivered.
+    #[must_use]
+    pub const fn span(&self) -> u64 {
+        self.next - self.low
     }
 
     /// The record that holds everything back, if any is in flight.

@@ -63,7 +63,11 @@ pub struct ParseLsnError(String);
 
 impl fmt::Display for ParseLsnError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "not a log sequence number: {:?} (expected a form such as 16/B374D848)", self.0)
+        write!(
+            f,
+            "not a log sequence number: {:?} (expected a form such as 16/B374D848)",
+            self.0
+        )
     }
 }
 
@@ -77,7 +81,9 @@ impl FromStr for Lsn {
             let hexadecimal = !digits.is_empty()
                 && digits.len() <= 8
                 && digits.bytes().all(|b| b.is_ascii_hexdigit());
-            hexadecimal.then(|| u64::from_str_radix(digits, 16).ok()).flatten()
+            hexadecimal
+                .then(|| u64::from_str_radix(digits, 16).ok())
+                .flatten()
         };
         text.split_once('/')
             .and_then(|(high, low)| Some(Self(half(high)? << 32 | half(low)?)))
@@ -111,7 +117,19 @@ mod tests {
 
     #[test]
     fn refuses_what_is_not_an_lsn() {
-        for text in ["", "/", "1", "1/", "/1", "+1/2", "1/-2", "g/1", "1/2/3", "123456789/0", " 1/2"] {
+        for text in [
+            "",
+            "/",
+            "1",
+            "1/",
+            "/1",
+            "+1/2",
+            "1/-2",
+            "g/1",
+            "1/2/3",
+            "123456789/0",
+            " 1/2",
+        ] {
             assert!(text.parse::<Lsn>().is_err(), "{text:?} was taken");
         }
     }

@@ -195,8 +195,14 @@ impl ReplicationStream {
                 self.pace.read(count);
                 Ok(Filled::Bytes)
             }
-            Ok(Err(source)) => Err(Error::Io { doing: "read the stream", source }),
-            Err(_elapsed) => self.feedback.check_silence(Instant::now()).map(|()| Filled::Nothing),
+            Ok(Err(source)) => Err(Error::Io {
+                doing: "read the stream",
+                source,
+            }),
+            Err(_elapsed) => self
+                .feedback
+                .check_silence(Instant::now())
+                .map(|()| Filled::Nothing),
         }
     }
 

@@ -20,6 +20,9 @@ use super::row::{InvalidRow, Row};
 use super::topic::{Route, TopicRouter};
 use crate::config::OutboxConfig;
 
+/// Records that may be delivered ahead of one that is stuck, before reading stops: each costs a mark at most.
+const MAX_SPAN: u64 = 200_000;
+
 /// Why an event could not be taken right now. It comes back, to be offered again.
 #[derive(Debug)]
 pub(super) enum Obstacle {
@@ -87,6 +90,11 @@ impl Pipeline {
 
     pub(super) fn into_producer(self) -> OrderedProducer {
         self.producer
+    }
+
+    /// There is room for a batch of records, not just for one.
+    pub(super) fn has_room(&self) -> bool {
+        self.producer.has_room() && self.watermark.span() < MAX_SPAN
     }
 
     /// A transaction has begun to arrive and has not ended.
@@ -318,6 +326,9 @@ fn send(
         Route::Known(topic) => topic,
         Route::Unseen(topic) => return Ok(Some(Obstacle::UnseenTopic(topic))),
     };
+    if watermark.span() >= MAX_SPAN {
+        return Ok(Some(Obstacle::Full));
+    }
     let extra = headers::parse(row.headers).map_err(SendFailure::Row)?;
     let id = HeaderRef {
         name: "id",

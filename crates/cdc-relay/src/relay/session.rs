@@ -169,7 +169,7 @@ impl<'a> RelaySession<'a> {
 
     /// Waits until a quarter of the producer's bound is free: not for a record at a time.
     async fn wait_for_room(&mut self) -> Result<(), RelayError> {
-        while !self.pipeline.producer().has_room() {
+        while !self.pipeline.has_room() {
             self.delivered().await?;
             self.settle()?;
         }
@@ -215,7 +215,8 @@ impl<'a> RelaySession<'a> {
             loop {
                 // That a record was refused is known, or makes no difference any more.
                 self.settle().ok();
-                if self.pipeline.producer().in_flight().records == 0 {
+                let producer = self.pipeline.producer();
+                if producer.in_flight().records == 0 || producer.fatal().is_some() {
                     return Ok::<(), RelayError>(());
                 }
                 self.delivered().await?;

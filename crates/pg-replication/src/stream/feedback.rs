@@ -173,7 +173,10 @@ mod tests {
         feedback.sent(later, Lsn::ZERO);
         assert_eq!(feedback.due(later, Lsn::ZERO), None);
         assert!(feedback.check_silence(start + 29 * SECOND).is_ok());
-        assert!(matches!(feedback.check_silence(start + 30 * SECOND), Err(Error::Silent { .. })));
+        assert!(matches!(
+            feedback.check_silence(start + 30 * SECOND),
+            Err(Error::Silent { .. })
+        ));
     }
 
     #[test]

@@ -45,7 +45,10 @@ impl Pace {
     /// With a backlog, lets the server run ahead before the next read, by putting the thread to sleep for less
     /// than a millisecond. A timer of the runtime would not do: it waits for the socket too, and so wakes at each
     /// message.
-    #[expect(clippy::disallowed_methods, reason = "the wake-up is what must not happen; see above")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the wake-up is what must not happen; see above"
+    )]
     pub(super) fn nap(&mut self) {
         if self.is_behind() && std::mem::take(&mut self.small_read) {
             std::thread::sleep(NAP);
