@@ -42,7 +42,7 @@ const CLIENT_DEFAULTS: &[(&str, &str)] = &[
 const PRODUCER_DEFAULTS: &[(&str, &str)] = &[
     ("batch.size", "1000000"),
     ("compression.type", "lz4"),
-    ("linger.ms", "2"),
+    ("linger.ms", "1"),
     ("max.in.flight", "5"),
     ("partitioner", "murmur2_random"),
     ("request.timeout.ms", "20000"),
