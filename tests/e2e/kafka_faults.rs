@@ -17,6 +17,12 @@ use crate::heavy;
 
 const SOON: Duration = Duration::from_secs(40);
 
+/// Longer than the broker's session with the controller, 2.5 s in `scripts/services`.
+const FENCED: Duration = Duration::from_secs(5);
+
+/// Long enough for a producer that lost its way to be found out and replaced.
+const LATER: Duration = Duration::from_secs(90);
+
 #[tokio::test(flavor = "multi_thread")]
 async fn survives_kafka_being_killed_under_load() -> Result<()> {
     let _turn = heavy::turn().await;
@@ -37,6 +43,11 @@ async fn keeps_the_replication_connection_while_kafka_hangs_for_three_wal_sender
     const WAL_SENDER_TIMEOUT: Duration = Duration::from_secs(5);
     let _turn = heavy::turn().await;
     let scenario = Scenario::private(&[Component::Kafka]).await?;
+    // A broker that is fenced for its silence is another story, told below.
+    scenario
+        .servers()?
+        .configure_kafka("broker.session.timeout.ms=120000")
+        .await?;
     scenario
         .database()
         .set_wal_sender_timeout(WAL_SENDER_TIMEOUT)
@@ -132,6 +143,37 @@ async fn does_not_confirm_an_event_that_kafka_has_not_acknowledged_even_if_idle(
 
     scenario.servers()?.thaw(Component::Kafka)?;
     let _relay = scenario.relay().await?;
-    consumer.finish(SOON).await?.require_clean()?;
-    database.confirmed_past(later, SOON).await
+    consumer.finish(LATER).await?.require_clean()?;
+    database.confirmed_past(later, LATER).await
+}
+
+/// A broker that hangs for longer than its session with the controller is fenced; its partitions then have no leader
+/// for a moment, of which librdkafka's producer sometimes never recovers.
+#[tokio::test(flavor = "multi_thread")]
+async fn delivers_everything_after_a_broker_was_fenced() -> Result<()> {
+    let _turn = heavy::turn().await;
+    let scenario = Scenario::private(&[Component::Kafka]).await?;
+    let consumer = scenario.consumer()?;
+    let _relay = scenario.relay().await?;
+    let load = Load::start(
+        scenario.writers(2, random::entropy()),
+        Mix::Everything,
+        Pace(500),
+        Phase::Rough,
+    );
+    for _ in 0..2 {
+        scenario
+            .journal()
+            .flows_again(Instant::now(), LATER)
+            .await?;
+        scenario.servers()?.freeze(Component::Kafka)?;
+        tokio::time::sleep(FENCED).await;
+        scenario.servers()?.thaw(Component::Kafka)?;
+    }
+    scenario
+        .journal()
+        .flows_again(Instant::now(), LATER)
+        .await?;
+    load.stop().await?;
+    consumer.finish(LATER).await?.require_clean()
 }

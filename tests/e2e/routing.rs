@@ -146,17 +146,12 @@ async fn several_tables_with_other_column_names_and_key_types_are_outboxes() -> 
         .iter()
         .map(|record| (record.key.as_deref(), record.value.as_deref()))
         .collect();
-    let expected: [(Option<&[u8]>, Option<&[u8]>); 3] = [
-        (
-            Some(b"ebbf9cd5-2e42-4a0b-8a35-7d0a1a2a1a11"),
-            Some(b" text "),
-        ),
-        (Some(b"-9223372036854775808"), Some(b"[1, 2]")),
-        (
-            Some(&[0xde, 0xad, 0xbe, 0xef, 0]),
-            Some(&[0, 1, 0xff, b'\\']),
-        ),
+    let expected = [
+        (&b"ebbf9cd5-2e42-4a0b-8a35-7d0a1a2a1a11"[..], &b" text "[..]),
+        (b"-9223372036854775808", b"[1, 2]"),
+        (b"\xde\xad\xbe\xef\0", b"\0\x01\xff\\"),
     ];
+    let expected = expected.map(|(key, value)| (Some(key), Some(value)));
     ensure!(found == expected, "{records:?}");
     Ok(())
 }

@@ -61,7 +61,7 @@ async fn stops_when_the_publication_is_dropped_and_goes_on_after_init() -> Resul
         .await?;
     // This row can never be read through the slot again: no publication was there when it was written.
     session.batch_execute(&emit(90)).await?;
-    refused(&scenario, relay, "CDC0020").await?;
+    refused(&scenario, relay, "CDC0021").await?;
 
     // What the report says to do.
     let drop_slot = format!("SELECT pg_drop_replication_slot('{name}')");

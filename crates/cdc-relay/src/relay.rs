@@ -18,6 +18,7 @@ mod pipeline;
 mod preflight;
 mod row;
 mod session;
+mod stall;
 mod topic;
 
 use std::convert::Infallible;

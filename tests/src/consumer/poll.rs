@@ -21,15 +21,20 @@ const POLL: Duration = Duration::from_millis(20);
 /// Time between two looks for topics that don't exist yet.
 const LOOK_FOR_TOPICS: Duration = Duration::from_millis(250);
 
+/// With records left to read and none coming for this long, the consumer is given up.
+const STALLED: Duration = Duration::from_secs(5);
+
 /// How long the broker may take to answer a question.
 const ANSWER: Duration = Duration::from_secs(2);
 
 pub(super) struct PollLoop {
+    brokers: String,
     consumer: BaseConsumer,
     journal: Journal,
     signals: Arc<Signals>,
     awaited: Vec<String>,
     next_look: Instant,
+    last_record: Instant,
     /// The offset after the last record read, per partition assigned.
     positions: HashMap<(String, i32), i64>,
 }
@@ -41,22 +46,17 @@ impl PollLoop {
         journal: Journal,
         signals: Arc<Signals>,
     ) -> Result<Self> {
-        let consumer = client_config(brokers)
-            // Required for `assign`; nothing is ever committed in it.
-            .set("group.id", format!("e2e-{}", journal.run()))
-            .set("enable.auto.commit", "false")
-            .set("auto.offset.reset", "earliest")
-            .set("isolation.level", "read_committed")
-            .set("fetch.error.backoff.ms", "50")
-            .create()?;
+        let consumer = open(brokers, &journal)?;
         let awaited = topics.of_workload();
         let positions = HashMap::new();
         Ok(Self {
+            brokers: brokers.to_owned(),
             consumer,
             journal,
             signals,
             awaited,
             next_look: Instant::now(),
+            last_record: Instant::now(),
             positions,
         })
     }
@@ -67,7 +67,10 @@ impl PollLoop {
                 self.look_for_topics();
             }
             match self.consumer.poll(POLL) {
-                Some(Ok(record)) => Self::take(&self.journal, &mut self.positions, &record),
+                Some(Ok(record)) => {
+                    Self::take(&self.journal, &mut self.positions, &record);
+                    self.last_record = Instant::now();
+                }
                 // The broker is away or back; librdkafka goes on by itself.
                 Some(Err(_)) => {}
                 None => self.note_end(),
@@ -121,7 +124,42 @@ impl PollLoop {
                 watermarks.is_ok_and(|(_, end)| position >= end)
             });
         self.signals.at_end.store(at_end, Ordering::Relaxed);
+        if !at_end && self.last_record.elapsed() > STALLED {
+            self.reopen();
+        }
     }
+
+    /// librdkafka forgets a partition for good whose broker was fenced for a moment (its issue 5430). What is
+    /// tested is the relay, not the consumer: it gets a new one, at the same positions.
+    fn reopen(&mut self) {
+        let mut positions = TopicPartitionList::new();
+        for ((topic, partition), &position) in &self.positions {
+            if positions
+                .add_partition_offset(topic, *partition, Offset::Offset(position))
+                .is_err()
+            {
+                return;
+            }
+        }
+        if let Ok(consumer) = open(&self.brokers, &self.journal)
+            && consumer.incremental_assign(&positions).is_ok()
+        {
+            self.consumer = consumer;
+            self.last_record = Instant::now();
+        }
+    }
+}
+
+fn open(brokers: &str, journal: &Journal) -> Result<BaseConsumer> {
+    let consumer = client_config(brokers)
+        // Required for `assign`; nothing is ever committed in it.
+        .set("group.id", format!("e2e-{}", journal.run()))
+        .set("enable.auto.commit", "false")
+        .set("auto.offset.reset", "earliest")
+        .set("isolation.level", "read_committed")
+        .set("fetch.error.backoff.ms", "50")
+        .create()?;
+    Ok(consumer)
 }
 
 /// The event in a record: header `id`, key and value must all fit, and so must the topic.

@@ -68,6 +68,18 @@ impl Instance {
         self.run("up", &[component]).await
     }
 
+    /// Restarts Kafka with additional lines of server.properties, `;` between them; they stay in force.
+    ///
+    /// # Errors
+    /// Fails if it does not come up.
+    pub async fn configure_kafka(&self, properties: &str) -> Result<()> {
+        let command = self.command("restart", &[Component::Kafka]);
+        let mut restart = tokio::process::Command::from(command);
+        restart.env("KAFKA_CONF", properties);
+        restart.stdout(Stdio::piped()).stderr(Stdio::piped());
+        require_success("restart", &restart.spawn()?.wait_with_output().await?)
+    }
+
     /// An orderly stop; PostgreSQL's is "fast". The data stays.
     ///
     /// # Errors

@@ -53,6 +53,12 @@ impl Failure {
                 ErrorCode::TopicMissing,
                 "create the topic, or set `kafka.topics.create = true`".to_owned(),
             ),
+            RelayError::ProducerStalled => (
+                ErrorCode::KafkaRefused,
+                "nothing: a new producer is made, and sends again from the last confirmed commit. If it comes \
+                 often, look at the brokers' logs for leaders that change"
+                    .to_owned(),
+            ),
             RelayError::UndescribedRelation { .. } => return Self::internal(error.to_string()),
         };
         let failure = Self::new(code, error.to_string(), remedy);

@@ -72,6 +72,9 @@ pub(crate) enum RelayError {
         /// Its name.
         topic: String,
     },
+    /// Kafka is well, and still nothing is delivered.
+    #[error("Kafka has a leader for every partition, but the producer delivers nothing")]
+    ProducerStalled,
     /// The server sent a row of a table that it had not described.
     #[error("the server sent a row of relation {relation} before its description")]
     UndescribedRelation {
@@ -111,7 +114,7 @@ impl RelayError {
                 )
                 | Disposition::Permanent => Next::Stop,
             },
-            Self::UndescribedRelation { .. } => Next::Reconnect,
+            Self::ProducerStalled | Self::UndescribedRelation { .. } => Next::Reconnect,
             Self::InvalidRow { .. }
             | Self::MissingColumn(_)
             | Self::OutboxRenamed { .. }

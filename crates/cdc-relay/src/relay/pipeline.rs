@@ -102,6 +102,11 @@ impl Pipeline {
         self.transaction.is_some()
     }
 
+    /// The topics that records may be on their way to.
+    pub(super) fn topics(&self) -> Vec<String> {
+        self.router.existing().map(str::to_owned).collect()
+    }
+
     pub(super) fn topic_exists(&mut self, topic: Arc<str>) {
         self.router.exists(topic);
     }

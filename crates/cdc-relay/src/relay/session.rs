@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use cdc_kafka::{OrderedProducer, TopicInfo, TopicOutcome, Topics};
 use pg_replication::{Filled, ReplicationStream, Session, StreamEvent, StreamOptions};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::error::{Next, RelayError};
 use super::pipeline::{Obstacle, Offered, Pipeline};
+use super::stall::{StallWatch, Verdict};
 use super::{Relay, ended, preflight};
 use crate::admin::Phase;
 use crate::failure::Failure;
@@ -34,6 +35,7 @@ pub(super) struct RelaySession<'a> {
     stream: ReplicationStream,
     pipeline: Pipeline,
     topics: Topics,
+    stall: StallWatch,
     /// An event that could not be taken yet: the next one in order.
     waiting: Option<StreamEvent>,
     /// No new transaction is started.
@@ -79,6 +81,7 @@ impl<'a> RelaySession<'a> {
             stream,
             pipeline: Pipeline::new(config.outbox.clone(), producer, relay.metrics.clone()),
             topics: Topics::new(relay.kafka.clone(), TOPIC_TIMEOUT),
+            stall: StallWatch::new(Instant::now()),
             waiting: None,
             stopping: false,
         })
@@ -87,11 +90,33 @@ impl<'a> RelaySession<'a> {
     /// Relays until told to stop.
     pub(super) async fn run(&mut self, shutdown: &CancellationToken) -> Result<(), RelayError> {
         loop {
+            let (look, waiting) = (self.stall.next_look(), self.has_in_flight());
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => return Ok(()),
                 step = self.step() => step?,
+                () = sleep_until(look), if waiting => {
+                    self.look_at_kafka().await?;
+                }
             }
+        }
+    }
+
+    fn has_in_flight(&self) -> bool {
+        self.pipeline.producer().in_flight().records > 0
+    }
+
+    /// Nothing was delivered for a while: is Kafka away, or has the producer lost its way?
+    async fn look_at_kafka(&mut self) -> Result<(), RelayError> {
+        let topics = self.pipeline.topics();
+        let well = tokio::select! {
+            described = self.topics.describe(&topics) => described.is_ok_and(|found| found.iter().all(has_leaders)),
+            () = self.pipeline.producer().delivered() => return Ok(()),
+            held = self.stream.hold() => return Err(ended(held)),
+        };
+        match self.stall.looked(well, Instant::now()) {
+            Verdict::Patience => Ok(()),
+            Verdict::Stalled => Err(RelayError::ProducerStalled),
         }
     }
 
@@ -159,8 +184,12 @@ impl<'a> RelaySession<'a> {
     }
 
     fn settle(&mut self) -> Result<(), RelayError> {
+        let before = self.pipeline.producer().in_flight();
         let settled = self.pipeline.settle(&mut self.stream);
         let in_flight = self.pipeline.producer().in_flight();
+        if in_flight.records == 0 || in_flight.records < before.records {
+            self.stall.progressed(Instant::now());
+        }
         self.relay
             .state
             .progress(self.stream.received(), self.stream.confirmed(), in_flight);
@@ -269,6 +298,13 @@ impl<'a> RelaySession<'a> {
                 source,
             }),
         }
+    }
+}
+
+fn has_leaders(topic: &TopicInfo) -> bool {
+    match topic {
+        TopicInfo::Present { without_leader, .. } => without_leader.is_empty(),
+        TopicInfo::Missing { .. } => false,
     }
 }
 

@@ -74,6 +74,11 @@ impl TopicRouter {
         Ok(topic)
     }
 
+    /// The topics that are known to be there.
+    pub(super) fn existing(&self) -> impl Iterator<Item = &str> {
+        self.existing.iter().map(AsRef::as_ref)
+    }
+
     /// The topic is there, or the broker is to make it.
     pub(super) fn exists(&mut self, topic: Arc<str>) {
         self.existing.insert(topic);
