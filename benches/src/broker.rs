@@ -18,7 +18,7 @@ pub(crate) const PARTITIONS: i32 = 6;
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The most records that warm the broker up, and the size of each in bytes.
-const WARM_UP: (u32, usize) = (500_000, 500);
+const WARM_UP: (u32, usize) = (3_000_000, 500);
 
 /// What all clients have in common.
 pub(crate) fn client_config(brokers: &str) -> ClientConfig {
@@ -115,7 +115,7 @@ impl HighWatermarks {
 /// Has the broker write records like the benchmark's, so that its code is compiled before anything counts.
 pub(crate) async fn warm_up(brokers: &str, rows: u32) -> Result<()> {
     let topic = Topic::create(brokers, "warm-up").await?;
-    let produce = || produce(brokers, topic.name(), rows.min(WARM_UP.0));
+    let produce = || produce(brokers, topic.name(), rows.saturating_mul(3).min(WARM_UP.0));
     tokio::task::block_in_place(produce).context("warm the broker up")?;
     topic.delete().await
 }
@@ -123,11 +123,20 @@ pub(crate) async fn warm_up(brokers: &str, rows: u32) -> Result<()> {
 fn produce(brokers: &str, topic: &str, records: u32) -> Result<()> {
     let producer: ThreadedProducer<DefaultProducerContext> = client_config(brokers)
         .set("enable.idempotence", "true")
-        .set("linger.ms", "5")
+        // As the relay's producer: the broker checks what is compressed by other code than what is not.
+        .set("compression.type", "lz4")
+        .set("batch.size", "1000000")
+        .set("linger.ms", "1")
         .create()?;
-    let payload = vec![b'x'; WARM_UP.1];
+    let mut payload = vec![b'x'; WARM_UP.1];
     for n in 0..records {
         let key = (n % 1000).to_string();
+        for (index, byte) in (0_u32..).zip(payload.iter_mut().step_by(4)) {
+            *byte = n
+                .wrapping_mul(2_654_435_761)
+                .wrapping_add(index)
+                .to_be_bytes()[0];
+        }
         let mut record = BaseRecord::to(topic).key(&key).payload(&payload);
         while let Err((error, back)) = producer.send(record) {
             ensure!(
