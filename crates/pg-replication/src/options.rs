@@ -48,8 +48,18 @@ pub(crate) struct SocketOptions {
     pub(crate) keepalive: Option<Keepalive>,
     /// Sent data that is not acknowledged for this long ends the connection.
     pub(crate) user_timeout: Duration,
-    /// Bytes; `None` leaves it to the kernel.
-    pub(crate) receive_buffer: Option<usize>,
+    pub(crate) receive_buffer: ReceiveBuffer,
+}
+
+/// How large the TCP receive buffer is to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ReceiveBuffer {
+    /// The kernel decides, and changes it as it sees fit.
+    Kernel,
+    /// So many bytes.
+    Fixed(usize),
+    /// What suits a stream of changes from the peer's address.
+    Streaming,
 }
 
 /// When a silent TCP connection is probed, and when it is given up.
@@ -133,15 +143,17 @@ impl ConnectOptions {
     }
 
     /// The same with a TCP receive buffer of this many bytes (the kernel may give less). Replication sessions
-    /// take 4 MiB when nothing is set.
+    /// choose by the server's distance when nothing is set.
     #[must_use]
     pub fn with_receive_buffer(mut self, bytes: usize) -> Self {
-        self.socket.receive_buffer = Some(bytes);
+        self.socket.receive_buffer = ReceiveBuffer::Fixed(bytes);
         self
     }
 
-    pub(crate) fn with_default_receive_buffer(mut self, bytes: usize) -> Self {
-        self.socket.receive_buffer.get_or_insert(bytes);
+    pub(crate) fn for_streaming(mut self) -> Self {
+        if self.socket.receive_buffer == ReceiveBuffer::Kernel {
+            self.socket.receive_buffer = ReceiveBuffer::Streaming;
+        }
         self
     }
 
@@ -242,7 +254,7 @@ impl SocketOptions {
         Ok(Self {
             keepalive: config.get_keepalives().then_some(keepalive),
             user_timeout: Duration::from_millis(user_timeout.into()),
-            receive_buffer: None,
+            receive_buffer: ReceiveBuffer::Kernel,
         })
     }
 }

@@ -27,9 +27,6 @@ use crate::slot::SlotName;
 const QUERY: &str = "run a command";
 const START: &str = "start streaming";
 
-/// Bytes. A walsender that finds room in the socket need not wait for us.
-const RECEIVE_BUFFER: usize = 4 << 20;
-
 /// A session that takes replication commands and simple SQL, of one database.
 ///
 /// Dropping it closes the connection, and with it ends an exported snapshot and temporary slots.
@@ -51,7 +48,7 @@ impl Session {
     /// [`Error::Connect`] lists each address that was tried; what a server that was reached refuses comes as it
     /// is: [`Error::Server`] (as 28P01 for a wrong password), [`Error::Authentication`], [`Error::Pooler`].
     pub async fn connect(options: &ConnectOptions) -> Result<Self, Error> {
-        let options = &options.clone().with_default_receive_buffer(RECEIVE_BUFFER);
+        let options = &options.clone().for_streaming();
         let mut search = Search::new(options);
         loop {
             let route = search.next().await?;
