@@ -24,7 +24,20 @@ use crate::server_error::{ServerError, Severity, SqlState};
 pub struct Client {
     inner: tokio_postgres::Client,
     /// Drives the connection; a set of one, as dropping it aborts the task.
-    _driver: JoinSet<()>,
+    driver: JoinSet<Result<(), tokio_postgres::Error>>,
+}
+
+impl Client {
+    /// Waits until the session ends, and gives the reason. A server that shuts down ends ordinary sessions at once,
+    /// with SQLSTATE 57P01, long before it ends a stream.
+    ///
+    /// Cancellation safe.
+    pub async fn ended(&mut self) -> Error {
+        match self.driver.join_next().await {
+            Some(Ok(Err(error))) => error.into(),
+            Some(Ok(Ok(())) | Err(_)) | None => Error::Closed,
+        }
+    }
 }
 
 /// Connects as [`Session::connect`](crate::Session::connect) does, for ordinary SQL.
@@ -66,15 +79,8 @@ async fn open(route: &Route, options: &ConnectOptions) -> Result<Client, Error> 
         other => other,
     })?;
     let mut driver = JoinSet::new();
-    driver.spawn(async move {
-        if let Err(error) = connection.await {
-            tracing::debug!("an SQL session ended: {}", Error::from(error));
-        }
-    });
-    let client = Client {
-        inner,
-        _driver: driver,
-    };
+    driver.spawn(connection.into_future());
+    let client = Client { inner, driver };
     let wanted = options.target_session_attrs();
     if wanted != TargetSessionAttrs::Any {
         let messages = client.simple_query(ROLE_QUERY).await?;

@@ -15,6 +15,7 @@ use tokio_postgres::config::TargetSessionAttrs;
 pub use self::auth::AuthenticationError;
 pub(crate) use self::exchange::Exchange;
 pub(crate) use self::route::{Route, Search};
+pub use self::startup::TEXT_OUTPUT;
 pub(crate) use self::startup::start;
 pub(crate) use self::stream::Stream;
 pub use self::tls::TlsError;

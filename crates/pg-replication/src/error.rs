@@ -69,6 +69,12 @@ pub enum Error {
         /// The time without a byte.
         limit: Duration,
     },
+    /// The server is shutting down, and waited long enough for what is not acknowledged. Nothing is lost: it is
+    /// sent again after the restart.
+    #[error(
+        "the server is shutting down and waits only for us; what is not acknowledged is sent again later"
+    )]
+    ServerStopping,
     /// Something between us and PostgreSQL doesn't speak the replication protocol.
     #[error(
         "what answers is a connection pooler (PgBouncer, pgcat, Supavisor, RDS Proxy …) that does not pass \
@@ -119,6 +125,7 @@ impl Error {
             | Self::Io { .. }
             | Self::Closed
             | Self::Silent { .. }
+            | Self::ServerStopping
             | Self::TimedOut { .. }
             | Self::WrongRole { .. }
             | Self::Client(_) => Disposition::Transient,
@@ -138,6 +145,7 @@ impl Error {
             | Self::Io { .. }
             | Self::Closed
             | Self::Silent { .. }
+            | Self::ServerStopping
             | Self::TimedOut { .. }
             | Self::WrongRole { .. }
             | Self::Client(_) => None,

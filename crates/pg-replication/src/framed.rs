@@ -50,6 +50,8 @@ pub(crate) struct Framed<S> {
     /// Bytes that were asked for when `input` was last allocated; `input.capacity()` tells only what is
     /// left of them.
     allocated: usize,
+    /// Bytes at the front of `input` that [`peek_frame`](Self::peek_frame) has shown already: whole frames.
+    peeked: usize,
     output: BytesMut,
     /// Bytes went into the stream, which may keep them (TLS does) until it is flushed.
     unflushed: bool,
@@ -77,6 +79,7 @@ impl<S> Framed<S> {
             },
             input: BytesMut::new(),
             allocated: 0,
+            peeked: 0,
             output: BytesMut::new(),
             unflushed: false,
         }
@@ -86,7 +89,7 @@ impl<S> Framed<S> {
     ///
     /// After an error the stream has lost its frames: every further call gives the same error.
     pub(crate) fn try_frame(&mut self) -> Result<Option<Frame>, ProtocolError> {
-        let Some((tag, length)) = self.header()? else {
+        let Some((tag, length)) = self.header(&self.input)? else {
             return Ok(None);
         };
         if self.input.len() < length {
@@ -94,12 +97,32 @@ impl<S> Framed<S> {
         }
         let mut body = self.input.split_to(length).freeze();
         body.advance(HEADER);
+        self.peeked = self.peeked.saturating_sub(length);
         Ok(Some(Frame { tag, body }))
     }
 
-    /// The tag and the whole length of the frame at the front of the buffer, if its header is here.
-    fn header(&self) -> Result<Option<(u8, usize)>, ProtocolError> {
-        let Some(&[tag, a, b, c, d]) = self.input.first_chunk::<HEADER>() else {
+    /// Tag and body of the next frame that is here completely and was neither taken nor shown before; never
+    /// waits. It stays where it is: [`try_frame`](Self::try_frame) gives it in its turn.
+    pub(crate) fn peek_frame(&mut self) -> Result<Option<(u8, &[u8])>, ProtocolError> {
+        let ahead = self.input.get(self.peeked..).unwrap_or_default();
+        let Some((tag, length)) = self.header(ahead)? else {
+            return Ok(None);
+        };
+        let Some(body) = ahead.get(HEADER..length) else {
+            return Ok(None);
+        };
+        self.peeked += length;
+        Ok(Some((tag, body)))
+    }
+
+    /// Bytes that were read and have not been taken as frames.
+    pub(crate) fn buffered(&self) -> usize {
+        self.input.len()
+    }
+
+    /// The tag and the whole length of the frame that `bytes` start with, if its header is there.
+    fn header(&self, bytes: &[u8]) -> Result<Option<(u8, usize)>, ProtocolError> {
+        let Some(&[tag, a, b, c, d]) = bytes.first_chunk::<HEADER>() else {
             return Ok(None);
         };
         let declared = i32::from_be_bytes([a, b, c, d]);
@@ -127,7 +150,7 @@ impl<S> Framed<S> {
     /// it, it is left to them and a new one begun; when it is much larger than needed, also.
     fn make_room(&mut self) {
         let buffered = self.input.len();
-        let frame = match self.header() {
+        let frame = match self.header(&self.input) {
             Ok(Some((_, length))) => length,
             Ok(None) | Err(_) => 0,
         };

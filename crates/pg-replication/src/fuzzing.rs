@@ -2,6 +2,7 @@
 //!
 //! Only with feature `fuzzing`; no part of the public interface.
 
+use std::collections::VecDeque;
 use std::io;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
@@ -23,7 +24,7 @@ const MAX_FRAME: usize = 8 * 1024;
 ///
 /// # Panics
 ///
-/// If the frames depend on how the stream was cut, or anything panics on them.
+/// If the frames depend on how the stream was cut or on being looked at before, or anything panics on them.
 pub fn framing(data: &[u8]) -> usize {
     let Some((&count, rest)) = data.split_first() else {
         return 0;
@@ -103,9 +104,20 @@ fn read_frames(stream: &[u8], sizes: &[u8]) -> Vec<(u8, Vec<u8>)> {
     };
     let mut framed = Framed::new(stream, options);
     let mut frames = Vec::new();
+    let mut peeked = VecDeque::new();
     loop {
+        // One further than what is taken, where that is here already.
+        while peeked.len() < 2
+            && let Ok(Some((tag, body))) = framed.peek_frame()
+        {
+            peeked.push_back((tag, body.to_vec()));
+        }
         match framed.try_frame() {
-            Ok(Some(frame)) => frames.push((frame.tag, frame.body.to_vec())),
+            Ok(Some(frame)) => {
+                let frame = (frame.tag, frame.body.to_vec());
+                assert_eq!(peeked.pop_front().as_ref(), Some(&frame));
+                frames.push(frame);
+            }
             Ok(None) => match pin!(framed.fill()).poll(&mut Context::from_waker(Waker::noop())) {
                 Poll::Ready(Ok(1..)) => {}
                 ended => {

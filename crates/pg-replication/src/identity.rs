@@ -1,9 +1,13 @@
 //! Which server this is, and of which version.
 
+mod timeline_history;
+
 use std::fmt;
 use std::str::FromStr;
 
 use pg_lsn::Lsn;
+
+pub use self::timeline_history::{InvalidTimelineHistory, TimelineHistory, TimelineSwitch};
 
 /// What IDENTIFY_SYSTEM answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +60,9 @@ impl SystemId {
 }
 
 impl TimelineId {
+    /// The one that every cluster starts on.
+    pub const FIRST: Self = Self(1);
+
     /// The number, from 1.
     #[must_use]
     pub const fn get(self) -> u32 {

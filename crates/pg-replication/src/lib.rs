@@ -24,9 +24,14 @@
 //! .await?;
 //! loop {
 //!     while let Some(event) = stream.try_next()? {
-//!         if let StreamEvent::Commit(_, token) = event {
-//!             // … once the transaction is durable elsewhere:
-//!             stream.acknowledge(token);
+//!         match event {
+//!             StreamEvent::Begin(_) | StreamEvent::Change(_) => {}
+//!             StreamEvent::Commit(_, token)
+//!             | StreamEvent::Standalone(_, token)
+//!             | StreamEvent::Idle { token, .. } => {
+//!                 // … once everything before it is durable elsewhere:
+//!                 stream.acknowledge(token);
+//!             }
 //!         }
 //!     }
 //!     stream.fill().await?;
@@ -56,17 +61,20 @@ mod progress;
 mod stream;
 
 pub use client::{Client, connect_client};
-pub use connect::{AuthenticationError, TlsError};
+pub use connect::{AuthenticationError, TEXT_OUTPUT, TlsError};
 pub use copy::PgTimestamp;
 pub use error::{Attempt, Disposition, Error};
-pub use identity::{ParseIdentityError, ServerVersion, SystemId, SystemIdentity, TimelineId};
+pub use identity::{
+    InvalidTimelineHistory, ParseIdentityError, ServerVersion, SystemId, SystemIdentity,
+    TimelineHistory, TimelineId, TimelineSwitch,
+};
 pub use options::{
     ClientCertificate, ConnectOptions, Host, InvalidOptions, SslMode, TlsOptions, TrustedRoots,
 };
 pub use progress::CommitToken;
 pub use protocol_error::ProtocolError;
 pub use server_error::{ServerError, Severity, SqlState};
-pub use session::quote_literal;
 pub use session::{InvalidPublicationName, PublicationName, Row, Session};
+pub use session::{quote_ident, quote_literal};
 pub use slot::{CreateSlot, CreatedSlot, InvalidSlotName, PLUGIN, SlotName, SnapshotAction};
 pub use stream::{Filled, ReplicationStream, StreamEvent, StreamOptions};

@@ -35,7 +35,7 @@ pub use self::message::Message;
 pub use self::origin::Origin;
 pub use self::relation::{Column, Relation, ReplicaIdentity};
 pub use self::truncate::Truncate;
-pub use self::tuple::{OldTuple, Tuple, TupleValue, TupleValues};
+pub use self::tuple::{OldTuple, Tuple, TupleTooLarge, TupleValue, TupleValues};
 pub use self::r#type::Type;
 pub use self::update::Update;
 
@@ -50,6 +50,14 @@ pub struct TypeOid(pub u32);
 /// A transaction id. It wraps around: neither unique in time nor ordered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Xid(pub u32);
+
+impl Xid {
+    /// The number, from 3 for ordinary transactions.
+    #[must_use]
+    pub const fn get(self) -> u32 {
+        self.0
+    }
+}
 
 impl fmt::Display for RelationId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

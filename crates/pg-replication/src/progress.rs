@@ -1,28 +1,28 @@
 //! What may be confirmed to the server, and nothing else.
 //!
 //! The only way to move the confirmed position is a [`CommitToken`], and only this module makes tokens. So a
-//! position that nobody acknowledged cannot be confirmed, by construction.
+//! position that nobody acknowledged cannot be confirmed, by construction; not even that of an idle server.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use pg_lsn::Lsn;
 
-/// Proof that the stream handed out one transaction whole. Giving it back by
-/// [`ReplicationStream::acknowledge`](crate::ReplicationStream::acknowledge) says: this transaction and all
-/// before it are durable elsewhere.
+/// Proof that the stream handed out everything before a position: up to the end of a transaction, or as far as
+/// an idle server has got. Giving it back by
+/// [`ReplicationStream::acknowledge`](crate::ReplicationStream::acknowledge) says: all of it is durable
+/// elsewhere.
 ///
 /// It can't be copied or made by hand. A token that is dropped is never confirmed, and neither is anything
-/// after it until a later token is acknowledged.
+/// after it until a later token is acknowledged. The tokens of a stream never go back in position.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "a token that is dropped keeps the slot from moving"]
 pub struct CommitToken {
     stream: StreamId,
-    order: u64,
     lsn: Lsn,
 }
 
 impl CommitToken {
-    /// The position right after the transaction: what the slot will be moved to.
+    /// The first byte that it does not cover: what the slot will be moved to.
     #[must_use]
     pub fn lsn(&self) -> Lsn {
         self.lsn
@@ -44,28 +44,21 @@ impl StreamId {
 #[derive(Debug)]
 pub(crate) struct Progress {
     stream: StreamId,
-    /// Tokens handed out so far; the order of the newest one.
-    issued: u64,
-    /// The order of the newest acknowledged token.
-    acknowledged: u64,
+    /// The position of the newest token.
+    issued: Lsn,
     in_transaction: bool,
     received: Lsn,
     confirmed: Lsn,
-    /// A keepalive's position, and how many tokens had been handed out when it came: the server had sent
-    /// everything before it, so it may be confirmed once all those tokens are acknowledged.
-    idle: Option<(u64, Lsn)>,
 }
 
 impl Progress {
     pub(crate) fn new(start: Lsn) -> Self {
         Self {
             stream: StreamId::next(),
-            issued: 0,
-            acknowledged: 0,
+            issued: start,
             in_transaction: false,
             received: start,
             confirmed: start,
-            idle: None,
         }
     }
 
@@ -76,25 +69,25 @@ impl Progress {
     /// A transaction that ends at `lsn` (the first byte after its commit record) was handed out.
     pub(crate) fn commit(&mut self, lsn: Lsn) -> CommitToken {
         self.in_transaction = false;
-        self.received = self.received.max(lsn);
-        self.issued += 1;
-        CommitToken {
-            stream: self.stream,
-            order: self.issued,
-            lsn,
-        }
+        self.issue(lsn)
     }
 
-    /// The server says that it has sent everything before `end`.
-    pub(crate) fn keepalive(&mut self, end: Lsn) {
+    /// The server says that it has sent everything before `end`. A token if that is news, and in any case when
+    /// the server waits for an answer; none in a transaction, of which the end is still to come.
+    pub(crate) fn keepalive(&mut self, end: Lsn, reply_requested: bool) -> Option<CommitToken> {
         self.received = self.received.max(end);
-        if self.in_transaction {
-            return;
-        }
-        if self.acknowledged == self.issued {
-            self.confirm(end);
-        } else {
-            self.idle = Some((self.issued, end));
+        let wanted = reply_requested || end > self.issued;
+        (wanted && !self.in_transaction).then(|| self.issue(end))
+    }
+
+    /// In the middle of sending, the server can name a position before the end of what it sent last: everything
+    /// before that end is here all the same.
+    fn issue(&mut self, lsn: Lsn) -> CommitToken {
+        self.received = self.received.max(lsn);
+        self.issued = self.issued.max(lsn);
+        CommitToken {
+            stream: self.stream,
+            lsn: self.issued,
         }
     }
 
@@ -103,16 +96,8 @@ impl Progress {
         if token.stream != self.stream {
             return false;
         }
-        self.acknowledged = self.acknowledged.max(token.order);
-        self.confirm(token.lsn);
-        if let Some((_, end)) = self.idle.take_if(|(order, _)| *order <= self.acknowledged) {
-            self.confirm(end);
-        }
+        self.confirmed = self.confirmed.max(token.lsn);
         true
-    }
-
-    fn confirm(&mut self, lsn: Lsn) {
-        self.confirmed = self.confirmed.max(lsn);
     }
 
     /// Newest position that the server has sent us.
@@ -137,44 +122,41 @@ mod tests {
     }
 
     #[test]
-    fn a_keepalive_moves_an_idle_stream() {
+    fn an_idle_position_is_confirmed_only_by_its_token() {
         let mut progress = Progress::new(lsn(10));
-        progress.keepalive(lsn(50));
-        assert_eq!(progress.confirmed(), lsn(50));
-    }
-
-    #[test]
-    fn a_keepalive_waits_for_what_is_in_flight() {
-        let mut progress = Progress::new(Lsn::ZERO);
-        progress.begin();
-        progress.keepalive(lsn(15));
-        let token = progress.commit(lsn(20));
-        progress.keepalive(lsn(50));
-        assert_eq!(progress.confirmed(), Lsn::ZERO);
-        assert_eq!(progress.received(), lsn(50));
+        let token = progress.keepalive(lsn(50), false).unwrap();
+        assert_eq!((token.lsn(), progress.received()), (lsn(50), lsn(50)));
+        assert_eq!(progress.confirmed(), lsn(10));
         assert!(progress.acknowledge(&token));
         assert_eq!(progress.confirmed(), lsn(50));
     }
 
     #[test]
-    fn a_keepalive_inside_a_transaction_confirms_nothing() {
-        let mut progress = Progress::new(lsn(5));
-        progress.begin();
-        progress.keepalive(lsn(50));
-        assert_eq!(progress.confirmed(), lsn(5));
-        let _dropped = progress.commit(lsn(60));
-        progress.keepalive(lsn(70));
-        assert_eq!(progress.confirmed(), lsn(5));
+    fn a_keepalive_without_news_gives_a_token_only_if_the_server_waits() {
+        let mut progress = Progress::new(lsn(10));
+        assert_eq!(progress.keepalive(lsn(10), false), None);
+        let _commit = progress.commit(lsn(20));
+        assert_eq!(progress.keepalive(lsn(20), false), None);
+        assert_eq!(progress.keepalive(lsn(20), true).unwrap().lsn(), lsn(20));
+        let _idle = progress.keepalive(lsn(30), false).unwrap();
+        assert_eq!(progress.keepalive(lsn(30), false), None);
     }
 
     #[test]
-    fn a_keepalive_older_than_a_newer_transaction_confirms_only_itself() {
+    fn a_keepalive_inside_a_transaction_gives_no_token() {
+        let mut progress = Progress::new(lsn(5));
+        progress.begin();
+        assert_eq!(progress.keepalive(lsn(50), false), None);
+        assert_eq!(progress.keepalive(lsn(50), true), None);
+        let _commit = progress.commit(lsn(60));
+        assert_eq!(progress.keepalive(lsn(70), false).unwrap().lsn(), lsn(70));
+    }
+
+    #[test]
+    fn tokens_never_go_back() {
         let mut progress = Progress::new(Lsn::ZERO);
-        let first = progress.commit(lsn(20));
-        progress.keepalive(lsn(50));
-        let _second = progress.commit(lsn(90));
-        assert!(progress.acknowledge(&first));
-        assert_eq!(progress.confirmed(), lsn(50));
+        let _commit = progress.commit(lsn(90));
+        assert_eq!(progress.keepalive(lsn(50), true).unwrap().lsn(), lsn(90));
     }
 
     #[test]
@@ -187,31 +169,46 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever happens, nothing past the first transaction without acknowledgement is confirmed, and the
-        /// confirmed position never goes back.
+        /// Whatever happens, what is confirmed is the position of the newest acknowledged token, and so nothing of
+        /// what was handed out after it.
         #[test]
-        fn confirms_only_what_was_acknowledged(steps in prop::collection::vec(0_u8..4, 1..200)) {
+        fn confirms_only_what_was_acknowledged(steps in prop::collection::vec((0_u8..5, 0_u64..20), 1..200)) {
             let mut progress = Progress::new(Lsn::ZERO);
             let mut position = 0;
             let mut open = false;
-            let mut waiting = std::collections::VecDeque::new();
-            let mut before = Lsn::ZERO;
-            for step in steps {
-                position += 10;
-                match step {
-                    0 if !open => { progress.begin(); open = true; }
-                    1 if open => { waiting.push_back(progress.commit(lsn(position))); open = false; }
-                    2 => progress.keepalive(lsn(position)),
-                    3 => if let Some(token) = waiting.pop_front() {
-                        prop_assert!(progress.acknowledge(&token));
-                    },
-                    _ => {}
+            let mut waiting = std::collections::VecDeque::<CommitToken>::new();
+            let (mut issued, mut acknowledged) = (Lsn::ZERO, Lsn::ZERO);
+            for (step, forward) in steps {
+                let token = match step {
+                    0 if !open => { progress.begin(); open = true; None }
+                    1 if open => {
+                        position += 1 + forward;
+                        open = false;
+                        Some(progress.commit(lsn(position)))
+                    }
+                    2 | 3 => {
+                        // Sometimes before what was sent already.
+                        let end = lsn((position + forward).saturating_sub(5));
+                        position = position.max(end.get());
+                        let token = progress.keepalive(end, step == 3);
+                        prop_assert_eq!(token.is_some(), !open && (step == 3 || end > issued));
+                        token
+                    }
+                    4 => {
+                        if let Some(token) = waiting.pop_front() {
+                            acknowledged = token.lsn();
+                            prop_assert!(progress.acknowledge(&token));
+                        }
+                        None
+                    }
+                    _ => None,
+                };
+                if let Some(token) = token {
+                    prop_assert!(token.lsn() >= issued);
+                    issued = token.lsn();
+                    waiting.push_back(token);
                 }
-                if let Some(first) = waiting.front() {
-                    prop_assert!(progress.confirmed() < first.lsn());
-                }
-                prop_assert!(progress.confirmed() >= before);
-                before = progress.confirmed();
+                prop_assert_eq!(progress.confirmed(), acknowledged);
             }
         }
     }

@@ -3,6 +3,7 @@
 mod publication;
 mod quote;
 mod row;
+mod timeline;
 
 use std::sync::Arc;
 
@@ -11,8 +12,7 @@ use postgres_protocol::message::frontend;
 use tokio::time::timeout;
 
 pub use self::publication::{InvalidPublicationName, PublicationName};
-pub(crate) use self::quote::quote_ident;
-pub use self::quote::quote_literal;
+pub use self::quote::{quote_ident, quote_literal};
 pub use self::row::Row;
 use crate::backend::BackendMessage;
 use crate::connect::{Exchange, ROLE_QUERY, Route, Search, Stream, check_role, start};

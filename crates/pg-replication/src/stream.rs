@@ -8,10 +8,13 @@
 //!
 //! Feedback never waits for the caller's sink: while the caller has no room it awaits
 //! [`ReplicationStream::hold`] in place of [`ReplicationStream::fill`], which goes on sending status updates
-//! without reading.
+//! without taking in more.
 
+mod close;
 mod feedback;
+mod hold;
 mod pace;
+mod server_stop;
 
 use std::time::Duration;
 
@@ -21,9 +24,10 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use self::feedback::Feedback;
 use self::pace::Pace;
+use self::server_stop::ServerStop;
 use crate::backend::BackendMessage;
 use crate::connect::Stream;
-use crate::copy::{CopyMessage, PgTimestamp, StandbyStatusUpdate};
+use crate::copy::{CopyMessage, PgTimestamp, PrimaryKeepalive, StandbyStatusUpdate};
 use crate::error::Error;
 use crate::framed::Framed;
 use crate::pgoutput::{Begin, Commit, LogicalMessage, Message};
@@ -58,6 +62,15 @@ pub enum StreamEvent {
     Commit(Commit, CommitToken),
     /// A message from outside of any transaction (`pg_logical_emit_message(false, …)`), and its token.
     Standalone(Message, CommitToken),
+    /// The server has sent everything before the token's position, and is in no transaction. Acknowledged, it lets
+    /// the slot pass what other tables and databases wrote.
+    Idle {
+        /// Confirms the position.
+        token: CommitToken,
+        /// The server waits for an answer. One goes out by itself; a server that is shutting down, however, goes
+        /// on only when this token is acknowledged.
+        reply_requested: bool,
+    },
 }
 
 /// What a [`fill`](ReplicationStream::fill) brought.
@@ -77,6 +90,7 @@ pub struct ReplicationStream {
     progress: Progress,
     feedback: Feedback,
     pace: Pace,
+    server_stop: ServerStop,
     ended: bool,
 }
 
@@ -107,6 +121,7 @@ impl ReplicationStream {
                 Instant::now(),
             ),
             pace: Pace::default(),
+            server_stop: ServerStop::new(server_timeout),
             ended: false,
         })
     }
@@ -115,7 +130,8 @@ impl ReplicationStream {
     ///
     /// # Errors
     ///
-    /// A server error that ended the stream, or bytes that are not the protocol. The stream is then over.
+    /// A server error that ended the stream, bytes that are not the protocol, or [`Error::ServerStopping`]. The
+    /// stream is then over.
     pub fn try_next(&mut self) -> Result<Option<StreamEvent>, Error> {
         while let Some(frame) = self.framed.try_frame()? {
             let data = match BackendMessage::parse(frame)? {
@@ -141,18 +157,31 @@ impl ReplicationStream {
     fn interpret(&mut self, data: Bytes) -> Result<Option<StreamEvent>, Error> {
         match CopyMessage::parse(data)? {
             CopyMessage::XLogData(chunk) => {
+                self.server_stop.goes_on();
                 self.pace.sent(chunk.sent_at);
                 Ok(Some(self.track(LogicalMessage::parse(chunk.data)?)))
             }
             CopyMessage::PrimaryKeepalive(keepalive) => {
-                self.progress.keepalive(keepalive.end);
                 self.pace.caught_up();
-                if keepalive.reply_requested {
-                    self.feedback.reply_requested();
-                }
-                Ok(None)
+                self.answer(keepalive)?;
+                let reply_requested = keepalive.reply_requested;
+                let token = self.progress.keepalive(keepalive.end, reply_requested);
+                Ok(token.map(|token| StreamEvent::Idle {
+                    token,
+                    reply_requested,
+                }))
             }
         }
+    }
+
+    fn answer(&mut self, keepalive: PrimaryKeepalive) -> Result<(), Error> {
+        if !keepalive.reply_requested {
+            return Ok(());
+        }
+        self.feedback.reply_requested();
+        let confirmed = self.progress.confirmed();
+        self.server_stop
+            .waits(Instant::now(), confirmed, keepalive.end)
     }
 
     fn track(&mut self, message: LogicalMessage) -> StreamEvent {
@@ -206,25 +235,8 @@ impl ReplicationStream {
         }
     }
 
-    /// Keeps the connection alive without reading, for as long as the caller has no room for more. Only an
-    /// error ends it.
-    ///
-    /// Cancellation safe.
-    ///
-    /// # Errors
-    ///
-    /// An I/O error from writing.
-    pub async fn hold(&mut self) -> Result<std::convert::Infallible, Error> {
-        loop {
-            self.feedback.pause();
-            self.send_due_status().await?;
-            tokio::time::sleep_until(self.feedback.deadline(self.progress.confirmed())).await;
-        }
-    }
-
-    /// Everything up to and with this transaction is durable elsewhere: the slot may move past it. The server
-    /// hears of it with the next status update. False, and nothing changes, when the token is of another
-    /// stream.
+    /// Everything before the token's position is durable elsewhere: the slot may move there. The server hears of
+    /// it with the next status update. False, and nothing changes, when the token is of another stream.
     #[expect(clippy::needless_pass_by_value, reason = "a token is used up")]
     pub fn acknowledge(&mut self, token: CommitToken) -> bool {
         self.progress.acknowledge(&token)
@@ -236,7 +248,7 @@ impl ReplicationStream {
         self.progress.received()
     }
 
-    /// The newest position that was acknowledged, or passed while nothing was in flight.
+    /// The newest position that was acknowledged.
     #[must_use]
     pub fn confirmed(&self) -> Lsn {
         self.progress.confirmed()
@@ -246,48 +258,6 @@ impl ReplicationStream {
     #[must_use]
     pub fn is_behind(&self) -> bool {
         self.pace.is_behind()
-    }
-
-    /// Tells the server the confirmed position, ends the stream in order and waits for the server's word
-    /// that it has taken it, for at most `limit`. What still arrives meanwhile is thrown away unconfirmed.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::TimedOut`] when the server did not answer in time, as in the middle of a large transaction;
-    /// the position was sent all the same.
-    pub async fn close(mut self, limit: Duration) -> Result<Lsn, Error> {
-        let confirmed = self.progress.confirmed();
-        let farewell = async {
-            self.queue_status(false);
-            crate::copy::put_copy_done(self.framed.write_buffer());
-            self.flush().await?;
-            loop {
-                while let Some(frame) = self.framed.try_frame()? {
-                    match BackendMessage::parse(frame)? {
-                        BackendMessage::ReadyForQuery(_) => return Ok(()),
-                        BackendMessage::ErrorResponse(error) => return Err(Error::Server(error)),
-                        _ => {}
-                    }
-                }
-                match self.framed.fill().await {
-                    Ok(0) => return Err(Error::Closed),
-                    Ok(_) => {}
-                    Err(source) => {
-                        return Err(Error::Io {
-                            doing: "end the stream",
-                            source,
-                        });
-                    }
-                }
-            }
-        };
-        match timeout(limit, farewell).await {
-            Ok(result) => result.map(|()| confirmed),
-            Err(_elapsed) => Err(Error::TimedOut {
-                doing: "end the stream",
-                limit,
-            }),
-        }
     }
 
     async fn send_due_status(&mut self) -> Result<(), Error> {

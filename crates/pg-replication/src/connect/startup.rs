@@ -12,8 +12,9 @@ use crate::server_error::ServerError;
 
 const DOING: &str = "start the session";
 
-/// Settings that decide how values are written as text: fixed, whatever role and database have set.
-const TEXT_OUTPUT: [(&str, &str); 6] = [
+/// The settings that decide how values are written as text, and what a stream's session fixes them to, whatever role
+/// and database have set. An SQL session that sets them too gets the same texts.
+pub const TEXT_OUTPUT: [(&str, &str); 6] = [
     ("client_encoding", "UTF8"),
     ("DateStyle", "ISO"),
     ("IntervalStyle", "postgres"),

@@ -333,3 +333,24 @@ async fn has_something_unsent_until_the_stream_is_flushed() {
     assert!(!framed.has_unsent());
     assert!(!framed.stream.unflushed);
 }
+
+#[test]
+fn a_frame_that_was_shown_is_given_in_its_turn() {
+    block_on(async {
+        let (mut framed, mut far) = framed(1 << 20);
+        let bytes = [encode(b'a', b"first"), encode(b'b', b"second")].concat();
+        let (here, later) = bytes.split_at(bytes.len() - 1);
+        far.write_all(here).await.unwrap();
+        framed.fill().await.unwrap();
+        assert_eq!(framed.peek_frame(), Ok(Some((b'a', &b"first"[..]))));
+        assert_eq!(framed.peek_frame(), Ok(None));
+        far.write_all(later).await.unwrap();
+        framed.fill().await.unwrap();
+        assert_eq!(framed.buffered(), bytes.len());
+        assert_eq!(framed.try_frame().unwrap().unwrap().body, "first");
+        assert_eq!(framed.peek_frame(), Ok(Some((b'b', &b"second"[..]))));
+        assert_eq!(framed.try_frame().unwrap().unwrap().body, "second");
+        assert_eq!(framed.peek_frame(), Ok(None));
+        assert_eq!(framed.buffered(), 0);
+    });
+}

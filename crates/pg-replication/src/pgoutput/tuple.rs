@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use bytes::Bytes;
+use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::body::Body;
 use crate::protocol_error::ProtocolError;
@@ -45,6 +45,11 @@ pub struct TupleValues<'a> {
     rest: &'a [u8],
 }
 
+/// A row has more columns, or a value more bytes, than the wire's numbers can count; no row of PostgreSQL does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a row has more columns or a larger value than PostgreSQL can send")]
+pub struct TupleTooLarge;
+
 /// Why the bytes of a tuple are not the columns they should be.
 enum Malformed {
     EndsBefore(&'static str),
@@ -52,6 +57,35 @@ enum Malformed {
 }
 
 impl Tuple {
+    /// A row that did not come by the stream: its values as text, `None` for NULL. It is equal to the streamed one
+    /// when the texts were printed under the same settings.
+    ///
+    /// # Errors
+    ///
+    /// [`TupleTooLarge`] beyond 65535 columns or 4 GiB a value.
+    pub fn from_texts<'a>(
+        texts: impl IntoIterator<Item = Option<&'a [u8]>>,
+    ) -> Result<Self, TupleTooLarge> {
+        let mut columns = 0_u16;
+        let mut values = BytesMut::new();
+        for text in texts {
+            columns = columns.checked_add(1).ok_or(TupleTooLarge)?;
+            let Some(text) = text else {
+                values.put_u8(b'n');
+                continue;
+            };
+            let length = u32::try_from(text.len()).map_err(|_| TupleTooLarge)?;
+            values.reserve(text.len() + 5);
+            values.put_u8(b't');
+            values.put_u32(length);
+            values.put_slice(text);
+        }
+        Ok(Self {
+            columns,
+            values: values.freeze(),
+        })
+    }
+
     /// Reads the column count and the columns, and leaves what comes after them.
     pub(super) fn decode(body: &mut Body) -> Result<Self, ProtocolError> {
         let columns = body.u16("the number of columns")?;
@@ -230,6 +264,16 @@ mod tests {
         );
         assert_eq!(tuple.value(2), Some(TupleValue::Text(b"ab")));
         assert_eq!(tuple.value(5), None);
+    }
+
+    #[test]
+    fn a_row_made_of_texts_is_the_streamed_one() {
+        let made = Tuple::from_texts([Some(&b"ab"[..]), None, Some(b"")]).unwrap();
+        assert_eq!(Ok(made), decode(b"\0\x03t\0\0\0\x02abnt\0\0\0\0"));
+        assert_eq!(
+            Tuple::from_texts(std::iter::repeat_n(None, 65_536)),
+            Err(TupleTooLarge)
+        );
     }
 
     #[test]

@@ -10,6 +10,9 @@ use crate::error::Error;
 /// Without `wal_sender_timeout` to go by, a status goes out this often.
 const HEARTBEAT: Duration = Duration::from_secs(10);
 
+/// Requests for a reply are answered at most this often: a server that shuts down asks again after each answer.
+const REPLY_STEP: Duration = Duration::from_millis(50);
+
 #[derive(Debug)]
 pub(super) struct Feedback {
     /// A moved position is told at most this often.
@@ -22,7 +25,8 @@ pub(super) struct Feedback {
     heard_at: Instant,
     probed_at: Instant,
     reply_requested: bool,
-    paused: bool,
+    /// Since when nobody reads.
+    paused: Option<Instant>,
 }
 
 impl Feedback {
@@ -42,7 +46,7 @@ impl Feedback {
             heard_at: now,
             probed_at: now,
             reply_requested: false,
-            paused: false,
+            paused: None,
         }
     }
 
@@ -51,7 +55,7 @@ impl Feedback {
         let moved = self.sent != Some(confirmed);
         let waited = now - self.sent_at;
         let probe = self.probe_due(now);
-        let due = self.reply_requested
+        let due = (self.reply_requested && waited >= REPLY_STEP)
             || probe
             || waited >= self.heartbeat
             || (moved && waited >= self.interval);
@@ -59,7 +63,7 @@ impl Feedback {
     }
 
     fn probe_due(&self, now: Instant) -> bool {
-        !self.paused && now - self.heard_at.max(self.probed_at) >= self.probe_step()
+        self.paused.is_none() && now - self.heard_at.max(self.probed_at) >= self.probe_step()
     }
 
     fn probe_step(&self) -> Duration {
@@ -84,14 +88,14 @@ impl Feedback {
         self.probed_at = now;
     }
 
-    /// Nobody reads for now: silence says nothing.
-    pub(super) fn pause(&mut self) {
-        self.paused = true;
+    /// Nobody reads for now: silence says nothing. Gives since when that is so.
+    pub(super) fn pause(&mut self, now: Instant) -> Instant {
+        *self.paused.get_or_insert(now)
     }
 
     /// Reading goes on; silence counts from here.
     pub(super) fn resume(&mut self, now: Instant) {
-        if std::mem::take(&mut self.paused) {
+        if self.paused.take().is_some() {
             self.heard(now);
         }
     }
@@ -100,8 +104,14 @@ impl Feedback {
     /// future, once what was due has been [`sent`](Self::sent).
     pub(super) fn deadline(&self, confirmed: Lsn) -> Instant {
         let moved = self.sent != Some(confirmed);
-        let status = self.sent_at + if moved { self.interval } else { self.heartbeat };
-        if self.paused {
+        let wait = if moved { self.interval } else { self.heartbeat };
+        let reply = if self.reply_requested {
+            REPLY_STEP
+        } else {
+            wait
+        };
+        let status = self.sent_at + wait.min(reply);
+        if self.paused.is_some() {
             return status;
         }
         let probe = self.heard_at.max(self.probed_at) + self.probe_step();
@@ -109,7 +119,7 @@ impl Feedback {
     }
 
     pub(super) fn check_silence(&mut self, now: Instant) -> Result<(), Error> {
-        if !self.paused && now - self.heard_at >= self.silence_limit {
+        if self.paused.is_none() && now - self.heard_at >= self.silence_limit {
             return Err(Error::Silent {
                 limit: self.silence_limit,
             });
@@ -154,14 +164,34 @@ mod tests {
     }
 
     #[test]
-    fn a_reply_request_is_answered_at_once() {
+    fn a_reply_request_is_answered_soon() {
         let start = Instant::now();
         let mut feedback = feedback(None, start);
         feedback.sent(start, Lsn::ZERO);
+        let later = start + SECOND / 10;
         feedback.reply_requested();
-        assert_eq!(feedback.due(start, Lsn::ZERO), Some(false));
-        feedback.sent(start, Lsn::ZERO);
-        assert_eq!(feedback.due(start, Lsn::ZERO), None);
+        assert_eq!(feedback.due(later, Lsn::ZERO), Some(false));
+        feedback.sent(later, Lsn::ZERO);
+        assert_eq!(feedback.due(later, Lsn::ZERO), None);
+    }
+
+    #[test]
+    fn requests_without_end_are_answered_twenty_times_a_second() {
+        let start = Instant::now();
+        let mut feedback = feedback(None, start);
+        let (mut now, mut answers) = (start, 0);
+        while now <= start + SECOND {
+            feedback.reply_requested();
+            if feedback.due(now, Lsn::ZERO).is_some() {
+                feedback.sent(now, Lsn::ZERO);
+                answers += 1;
+            } else {
+                assert!(feedback.deadline(Lsn::ZERO) > now);
+                assert!(feedback.deadline(Lsn::ZERO) <= now + REPLY_STEP);
+            }
+            now += SECOND / 1000;
+        }
+        assert_eq!(answers, 20);
     }
 
     #[test]
@@ -183,8 +213,9 @@ mod tests {
     fn silence_says_nothing_while_nobody_reads() {
         let start = Instant::now();
         let mut feedback = feedback(None, start);
-        feedback.pause();
+        assert_eq!(feedback.pause(start), start);
         let much_later = start + 100 * SECOND;
+        assert_eq!(feedback.pause(much_later), start);
         assert_eq!(feedback.due(much_later, Lsn::ZERO), Some(false));
         assert!(feedback.check_silence(much_later).is_ok());
         feedback.resume(much_later);

@@ -4,6 +4,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use tempfile::TempDir;
@@ -52,16 +53,44 @@ impl Cluster {
         );
         let file = cluster.path().join("data/postgresql.auto.conf");
         std::fs::write(file, settings).unwrap();
-        cluster.run(&[
+        cluster.go();
+        cluster
+    }
+
+    fn go(&self) {
+        let (data, log) = (self.file("data"), self.file("log"));
+        self.run(&["pg_ctl", "start", "--wait", "-D", &data, "-l", &log]);
+    }
+
+    /// Asks the server to stop, and gives how long that took; `None` when it did not within `limit`.
+    pub(crate) fn stop_fast(&self, limit: Duration) -> Option<Duration> {
+        let (data, limit) = (self.file("data"), limit.as_secs().to_string());
+        let begun = Instant::now();
+        let stop = [
             "pg_ctl",
-            "start",
+            "stop",
             "--wait",
+            "--mode=fast",
+            "-t",
+            &limit,
             "-D",
             &data,
-            "-l",
-            &cluster.file("log"),
-        ]);
-        cluster
+        ];
+        let stopped = self.command(&stop).output().unwrap().status.success();
+        stopped.then(|| begun.elapsed())
+    }
+
+    /// Starts the server after a stop.
+    pub(crate) fn start_again(&self) {
+        self.go();
+    }
+
+    /// Makes the server that stands still a standby of nobody, starts it and promotes it: it is then on a new timeline.
+    pub(crate) fn start_on_a_new_timeline(&self) {
+        std::fs::write(self.path().join("data/standby.signal"), "").unwrap();
+        self.own();
+        self.go();
+        self.run(&["pg_ctl", "promote", "--wait", "-D", &self.file("data")]);
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -109,6 +138,9 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
+        if !self.path().join("data/postmaster.pid").exists() {
+            return;
+        }
         let data = self.file("data");
         let stopped = self
             .command(&["pg_ctl", "stop", "--wait", "--mode=immediate", "-D", &data])

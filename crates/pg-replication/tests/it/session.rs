@@ -175,6 +175,19 @@ async fn a_dropped_client_ends_its_session() {
 }
 
 #[tokio::test]
+async fn says_why_a_session_ended() {
+    let database = Database::create("ended").await;
+    let killer = database.client().await;
+    let mut client = database.client().await;
+    let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+               WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    killer.batch_execute(sql).await.unwrap();
+    let ended = tokio::time::timeout(std::time::Duration::from_secs(10), client.ended()).await;
+    assert_eq!(ended.unwrap().sql_state(), Some(SqlState::ADMIN_SHUTDOWN));
+    assert!(matches!(client.ended().await, Error::Closed));
+}
+
+#[tokio::test]
 async fn keeps_detail_and_hint_of_sql_errors() {
     let database = Database::create("details").await;
     let client = database.client().await;

@@ -135,3 +135,41 @@ async fn a_slot_that_another_process_streams_is_a_standby_s() {
     assert_eq!(error.disposition(), Disposition::Standby);
     assert!(is_streamed(&client, "INSERT INTO t VALUES (1)", &mut holder).await);
 }
+
+/// What other tables write moves the slot too, but only by the caller's word.
+#[tokio::test]
+async fn an_idle_position_moves_the_slot_when_it_is_acknowledged() {
+    let database = Database::create("idle").await;
+    let client = database.client().await;
+    let sql =
+        "CREATE TABLE t (n int); CREATE TABLE other (n int); CREATE PUBLICATION p FOR TABLE t";
+    client.batch_execute(sql).await.unwrap();
+    let slot = create_slot(&database).await;
+    let mut stream = start(&database, &slot).await.unwrap();
+    let sql = "INSERT INTO other VALUES (1); SELECT pg_switch_wal()";
+    client.batch_execute(sql).await.unwrap();
+    let sql = "SELECT pg_current_wal_flush_lsn()::text";
+    let written: String = client.query_one(sql, &[]).await.unwrap().get(0);
+    let written = written.parse().unwrap();
+    let idle = async {
+        loop {
+            while let Some(event) = stream.try_next().unwrap() {
+                assert_eq!(stream.confirmed(), pg_lsn::Lsn::ZERO);
+                match event {
+                    StreamEvent::Idle { token, .. } if token.lsn() >= written => return token,
+                    StreamEvent::Idle { .. } => {}
+                    other => panic!("{other:?}"),
+                }
+            }
+            stream.fill().await.unwrap();
+        }
+    };
+    let token = timeout(Duration::from_secs(20), idle).await.unwrap();
+    let position = token.lsn();
+    assert!(stream.acknowledge(token));
+    assert_eq!(stream.confirmed(), position);
+    stream.close(Duration::from_secs(10)).await.unwrap();
+    let sql = "SELECT confirmed_flush_lsn::text FROM pg_replication_slots WHERE slot_name = $1";
+    let row = client.query_one(sql, &[&slot.as_str()]).await.unwrap();
+    assert_eq!(row.get::<_, &str>(0).parse(), Ok(position));
+}
