@@ -72,6 +72,27 @@ pub enum Error {
         code: KafkaCode,
     },
 
+    /// Kafka or librdkafka refused a step of a transaction.
+    #[error("the transaction failed when asked to {action}: {detail}")]
+    Transaction {
+        /// Which step.
+        action: &'static str,
+        /// librdkafka's words.
+        detail: String,
+        /// librdkafka's code.
+        #[source]
+        code: KafkaCode,
+    },
+
+    /// A step of a transaction was asked for out of turn.
+    #[error("cannot {action} a transaction: {state}")]
+    OutOfTurn {
+        /// Which step.
+        action: &'static str,
+        /// Why not now.
+        state: &'static str,
+    },
+
     /// A client reported trouble with a broker; it goes on trying by itself.
     #[error("trouble with a Kafka broker: {detail}")]
     Broker {
@@ -115,6 +136,10 @@ pub enum Error {
     /// A task of this crate was stopped from outside, as happens when the runtime shuts down.
     #[error("the call to Kafka was abandoned because the runtime is shutting down")]
     Abandoned,
+
+    /// The caller did not want to know any more.
+    #[error("reading from Kafka was cancelled")]
+    Cancelled,
 }
 
 impl Error {
@@ -124,6 +149,7 @@ impl Error {
         match self {
             Self::Record { code, .. }
             | Self::Fatal { code, .. }
+            | Self::Transaction { code, .. }
             | Self::Broker { code, .. }
             | Self::Unreachable { code, .. }
             | Self::Topic { code, .. } => Some(*code),
@@ -132,7 +158,9 @@ impl Error {
             | Self::ClientCreation { .. }
             | Self::Thread(_)
             | Self::InvalidRecord { .. }
-            | Self::Abandoned => None,
+            | Self::OutOfTurn { .. }
+            | Self::Abandoned
+            | Self::Cancelled => None,
         }
     }
 }

@@ -1,6 +1,8 @@
-//! Kafka for the pipeline: ordered producer with delivery reports, topics. The only crate that names rdkafka.
+//! Kafka for the pipeline: ordered and transactional producer, reading, topics. The only crate that names rdkafka.
 //!
 //! * [`OrderedProducer`] sends records in the caller's order and reports each delivery once.
+//! * [`TransactionalProducer`] does so in transactions, and fences older producers of its id.
+//! * [`latest`] finds the newest value of a key in a compacted topic; [`scan`] shows every record of topics.
 //! * [`Topics`] looks at a cluster and creates what is missing.
 //! * [`Error::disposition`] decides what a failure means; nothing else does.
 
@@ -10,13 +12,20 @@ mod error;
 mod logging;
 mod options;
 mod producer;
+mod reading;
 mod record;
 mod topics;
+mod transactional;
 
 pub use client::Reachability;
 pub use code::KafkaCode;
 pub use error::{Disposition, Error, PoisonReason};
 pub use options::KafkaOptions;
 pub use producer::{Delivery, InFlight, Limits, OrderedProducer, SendError};
-pub use record::{HeaderRef, OutgoingRecord, Partition, TimestampMillis};
-pub use topics::{ClusterInfo, TopicInfo, TopicOutcome, TopicSettings, Topics};
+pub use reading::{Latest, ScanSummary, ScannedRecord, latest, scan};
+pub use record::{HeaderRef, OutgoingRecord, OwnedHeader, OwnedRecord, Partition, TimestampMillis};
+pub use topics::{ClusterInfo, TopicConfig, TopicInfo, TopicOutcome, TopicSettings, Topics};
+pub use transactional::{
+    InvalidTransactionTimeout, InvalidTransactionalId, TransactionError, TransactionTimeout,
+    TransactionalId, TransactionalProducer,
+};

@@ -1,5 +1,6 @@
 //! How to reach Kafka, and which properties a user may set.
 
+mod properties;
 #[cfg(test)]
 mod tests;
 
@@ -10,8 +11,13 @@ use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::KafkaError;
 
+use self::properties::{
+    CLIENT_DEFAULTS, PRODUCER_DEFAULTS, PRODUCER_FIXED, READER_DEFAULTS, READER_FIXED, REFUSED,
+    REFUSED_OF_CONSUMERS, Refused, TRANSACTIONAL_DEFAULTS,
+};
 use crate::error::Error;
 use crate::producer::Limits;
+use crate::transactional::TransactionTimeout;
 
 /// How to reach Kafka: bootstrap addresses, and librdkafka's properties by their own names.
 ///
@@ -24,80 +30,9 @@ pub struct KafkaOptions {
     pub client: BTreeMap<String, String>,
     /// Properties of producers only.
     pub producer: BTreeMap<String, String>,
+    /// Properties of consumers only.
+    pub consumer: BTreeMap<String, String>,
 }
-
-/// What every client starts from; users may override it.
-const CLIENT_DEFAULTS: &[(&str, &str)] = &[
-    ("client.id", "cdc-relay"),
-    // A broker closes idle connections by itself; that is not news.
-    ("log.connection.close", "false"),
-    ("reconnect.backoff.max.ms", "1000"),
-    ("socket.connection.setup.timeout.ms", "10000"),
-    ("socket.keepalive.enable", "true"),
-    // Until a broker that vanished without a word is given up; the default is a minute.
-    ("socket.timeout.ms", "30000"),
-];
-
-/// What a producer starts from; users may override it.
-const PRODUCER_DEFAULTS: &[(&str, &str)] = &[
-    ("batch.size", "1000000"),
-    ("compression.type", "lz4"),
-    ("linger.ms", "1"),
-    ("max.in.flight", "5"),
-    ("partitioner", "murmur2_random"),
-    ("request.timeout.ms", "20000"),
-    ("retry.backoff.max.ms", "1000"),
-];
-
-/// What a producer always has, whatever a user says: the order and the guarantee hang on it.
-const PRODUCER_FIXED: &[(&str, &str)] = &[
-    ("acks", "all"),
-    ("enable.idempotence", "true"),
-    // A record that is given up by time leaves a hole in the order.
-    ("message.timeout.ms", "0"),
-    ("retries", "2147483647"),
-];
-
-/// Properties that a user may not set, under all their names, each with the reason.
-const REFUSED: &[(&[&str], &str)] = &[
-    (
-        &["bootstrap.servers", "metadata.broker.list"],
-        "the addresses of the brokers have a setting of their own, `brokers`",
-    ),
-    (
-        &["enable.idempotence"],
-        "without idempotence a retry could change the order of records; it is always on",
-    ),
-    (
-        &["acks", "request.required.acks"],
-        "a record counts as delivered only when all in-sync replicas have it; it is always `all`",
-    ),
-    (
-        &["message.timeout.ms", "delivery.timeout.ms"],
-        "a record that is given up by time would leave a hole in the order; it is always 0",
-    ),
-    (
-        &["retries", "message.send.max.retries"],
-        "a record that is given up would leave a hole in the order; it is retried without end",
-    ),
-    (
-        &["delivery.report.only.error", "dr_cb", "dr_msg_cb"],
-        "every delivery must be reported, or nothing could be confirmed",
-    ),
-    (
-        &[
-            "queue.buffering.max.messages",
-            "queue.buffering.max.kbytes",
-            "queue.buffering.max.ms",
-        ],
-        "what is in flight is bounded by the relay itself; to wait longer for a batch set \
-         `linger.ms`",
-    ),
-    (
-        &["transactional.id"],
-        "it belongs to the delivery mode and is derived from the slot",
-    ),
-];
 
 impl KafkaOptions {
     /// Options with the bootstrap addresses and nothing else.
@@ -106,6 +41,7 @@ impl KafkaOptions {
             brokers: brokers.into(),
             client: BTreeMap::new(),
             producer: BTreeMap::new(),
+            consumer: BTreeMap::new(),
         }
     }
 
@@ -116,8 +52,10 @@ impl KafkaOptions {
     ///
     /// [`Error::RefusedProperty`] or [`Error::InvalidProperty`] for the first one that is wrong.
     pub fn validate(&self) -> Result<(), Error> {
-        self.client_config()?;
+        // The reader first: what it refuses in general is to be told with the reason.
+        self.reader_config()?;
         self.producer_config(Limits::default())?;
+        self.client_config()?;
         Ok(())
     }
 
@@ -130,9 +68,55 @@ impl KafkaOptions {
 
     /// The configuration of the ordered producer, whose own queue is larger than `limits`.
     pub(crate) fn producer_config(&self, limits: Limits) -> Result<ClientConfig, Error> {
+        checked(self.unchecked_producer_config(limits, &[])?)
+    }
+
+    /// The configuration of a transactional producer.
+    pub(crate) fn transactional_config(
+        &self,
+        limits: Limits,
+        id: &str,
+        timeout: TransactionTimeout,
+    ) -> Result<ClientConfig, Error> {
+        let mut config = self.unchecked_producer_config(limits, TRANSACTIONAL_DEFAULTS)?;
+        let milliseconds = timeout.milliseconds();
+        config.set("transactional.id", id);
+        config.set("transaction.timeout.ms", milliseconds.to_string());
+        // librdkafka insists on it: a request must not outlive the transaction that it belongs to.
+        let socket = "socket.timeout.ms";
+        let longer = config
+            .get(socket)
+            .and_then(|value| value.parse::<u32>().ok())
+            .is_some_and(|value| value > milliseconds);
+        if longer {
+            config.set(socket, milliseconds.to_string());
+        }
+        checked(config)
+    }
+
+    /// The configuration of a consumer that reads partitions from where it is told to their ends.
+    pub(crate) fn reader_config(&self) -> Result<ClientConfig, Error> {
+        let mut config = self.base_config()?;
+        set_all(&mut config, READER_DEFAULTS);
+        refuse_fixed(&self.consumer, REFUSED)?;
+        refuse_fixed(&self.client, REFUSED_OF_CONSUMERS)?;
+        refuse_fixed(&self.consumer, REFUSED_OF_CONSUMERS)?;
+        for (key, value) in self.client.iter().chain(&self.consumer) {
+            config.set(key, value);
+        }
+        set_all(&mut config, READER_FIXED);
+        checked(config)
+    }
+
+    fn unchecked_producer_config(
+        &self,
+        limits: Limits,
+        more_defaults: &[(&str, &str)],
+    ) -> Result<ClientConfig, Error> {
         let mut config = self.base_config()?;
         set_all(&mut config, PRODUCER_DEFAULTS);
-        refuse_fixed(&self.producer)?;
+        set_all(&mut config, more_defaults);
+        refuse_fixed(&self.producer, REFUSED)?;
         for (key, value) in self.client.iter().chain(&self.producer) {
             if key == "partitioner" && value == "random" {
                 return Err(Error::RefusedProperty {
@@ -151,11 +135,11 @@ impl KafkaOptions {
             "queue.buffering.max.kbytes",
             queue_kilobytes(limits).to_string(),
         );
-        checked(config)
+        Ok(config)
     }
 
     fn base_config(&self) -> Result<ClientConfig, Error> {
-        refuse_fixed(&self.client)?;
+        refuse_fixed(&self.client, REFUSED)?;
         let mut config = ClientConfig::new();
         config.set_log_level(log_level());
         set_all(&mut config, CLIENT_DEFAULTS);
@@ -173,6 +157,7 @@ impl fmt::Debug for KafkaOptions {
             .field("brokers", &self.brokers)
             .field("client", &Masked(&self.client))
             .field("producer", &Masked(&self.producer))
+            .field("consumer", &Masked(&self.consumer))
             .finish()
     }
 }
@@ -204,9 +189,9 @@ fn set_all(config: &mut ClientConfig, properties: &[(&str, &str)]) {
     }
 }
 
-fn refuse_fixed(properties: &BTreeMap<String, String>) -> Result<(), Error> {
+fn refuse_fixed(properties: &BTreeMap<String, String>, refused: Refused) -> Result<(), Error> {
     for key in properties.keys() {
-        if let Some((_, reason)) = REFUSED
+        if let Some((_, reason)) = refused
             .iter()
             .find(|(names, _)| names.contains(&key.as_str()))
         {

@@ -9,20 +9,22 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use cdc_event::Sequence;
+use rdkafka::ClientConfig;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::types::RDKafkaErrorCode;
 use tokio::sync::oneshot;
 
-use self::context::DeliveryContext;
+use self::context::Deliveries;
+pub(crate) use self::context::DeliveryContext;
 pub use self::limits::{InFlight, Limits};
 use self::token::Token;
 use crate::client::Reachability;
 use crate::code::KafkaCode;
 use crate::error::Error;
 use crate::options::{KafkaOptions, configuration_error};
-use crate::record::{HeaderRef, OutgoingRecord};
+use crate::record::{HeaderRef, OutgoingRecord, OwnedRecord};
 
 /// Sends records in the order in which they are given, and reports each delivery exactly once.
 ///
@@ -37,11 +39,15 @@ use crate::record::{HeaderRef, OutgoingRecord};
 /// Dropping it gives up what is in flight and returns at once; a thread of its own lets go of the
 /// connections. [`close`](Self::close) waits for that.
 pub struct OrderedProducer {
-    producer: Arc<BaseProducer<DeliveryContext>>,
+    producer: Arc<NativeProducer>,
+    deliveries: Arc<Deliveries>,
     limits: Limits,
     /// Resolves when the thread has let go of the connections.
     gone: oneshot::Receiver<()>,
 }
+
+/// librdkafka's producer with our context.
+pub(crate) type NativeProducer = BaseProducer<DeliveryContext>;
 
 /// What became of a record.
 #[derive(Debug, Clone)]
@@ -50,6 +56,9 @@ pub struct Delivery {
     pub sequence: Sequence,
     /// Acknowledged by all in-sync replicas, or why not.
     pub result: Result<(), Error>,
+    /// The record itself when it was not delivered, so that it can be kept elsewhere; `None` when
+    /// it was.
+    pub record: Option<Box<OwnedRecord>>,
     /// When the report arrived in this process.
     pub acknowledged_at: Instant,
 }
@@ -78,8 +87,18 @@ impl OrderedProducer {
     /// A property that is refused or not understood, or no thread to be had.
     pub fn new(options: &KafkaOptions, limits: Limits) -> Result<Self, Error> {
         let config = options.producer_config(limits)?;
-        let producer: BaseProducer<DeliveryContext> = config
-            .create_with_context(DeliveryContext::default())
+        Self::with_context(&config, limits, DeliveryContext::default())
+    }
+
+    /// A producer that reports to `context`, which it may share with others.
+    pub(crate) fn with_context(
+        config: &ClientConfig,
+        limits: Limits,
+        context: DeliveryContext,
+    ) -> Result<Self, Error> {
+        let deliveries = Arc::clone(&context.0);
+        let producer: NativeProducer = config
+            .create_with_context(context)
             .map_err(configuration_error)?;
         let producer = Arc::new(producer);
         let (done, gone) = oneshot::channel();
@@ -90,9 +109,22 @@ impl OrderedProducer {
             .map_err(|error| Error::Thread(Arc::new(error)))?;
         Ok(Self {
             producer,
+            deliveries,
             limits,
             gone,
         })
+    }
+
+    /// For calls of librdkafka that this type does not make. The connections stay as long as the
+    /// handle is held.
+    pub(crate) fn native(&self) -> Arc<NativeProducer> {
+        Arc::clone(&self.producer)
+    }
+
+    /// Resolves when the delivery of every record has been reported, taken or not, or when the
+    /// producer is useless. Cancel safe.
+    pub(crate) async fn drained(&self) {
+        self.deliveries.drained().await;
     }
 
     /// Gives a record to librdkafka, which copies it. Never blocks.
@@ -108,8 +140,8 @@ impl OrderedProducer {
         record: OutgoingRecord<'_>,
         sequence: Sequence,
     ) -> Result<(), SendError> {
-        let context = self.producer.context();
-        if context.in_flight.is_full(self.limits) {
+        let deliveries = &self.deliveries;
+        if deliveries.in_flight.is_full(self.limits) {
             return Err(SendError::Full);
         }
         let invalid = |reason| {
@@ -122,7 +154,7 @@ impl OrderedProducer {
             .ok_or_else(|| invalid("the name of a header has a NUL in it"))?;
         // Counted before it is sent: its delivery may be taken before `send` returns.
         let size = record.size();
-        context.in_flight.add(size);
+        deliveries.in_flight.add(size);
         let sent = self.producer.send(BaseRecord {
             topic: record.topic,
             partition: record.partition.map(|partition| partition.0),
@@ -135,7 +167,7 @@ impl OrderedProducer {
         match sent {
             Ok(()) => Ok(()),
             Err((error, _)) => {
-                context.in_flight.remove(1, size);
+                deliveries.in_flight.remove(1, size);
                 Err(self.refusal(record.topic, &error))
             }
         }
@@ -145,17 +177,17 @@ impl OrderedProducer {
     /// for.
     #[must_use]
     pub fn has_room(&self) -> bool {
-        self.producer.context().in_flight.has_room(self.limits)
+        self.deliveries.in_flight.has_room(self.limits)
     }
 
     /// Resolves when there is room again: below three quarters of both limits.
     ///
     /// Cancel safe.
     pub async fn capacity(&self) {
-        let context = self.producer.context();
-        context
+        let deliveries = &self.deliveries;
+        deliveries
             .room
-            .wait_until(|| context.in_flight.has_room(self.limits))
+            .wait_until(|| deliveries.in_flight.has_room(self.limits))
             .await;
     }
 
@@ -164,23 +196,26 @@ impl OrderedProducer {
     ///
     /// Cancel safe.
     pub async fn delivered(&self) {
-        let context = self.producer.context();
-        context.reported.wait_until(|| context.has_news()).await;
+        let deliveries = &self.deliveries;
+        deliveries
+            .reported
+            .wait_until(|| deliveries.has_news())
+            .await;
     }
 
     /// Appends the deliveries that have been reported. Never blocks.
     pub fn take_deliveries(&self, into: &mut Vec<Delivery>) {
-        let context = self.producer.context();
-        context.take(into);
-        if context.in_flight.has_room(self.limits) {
-            context.room.notify();
+        let deliveries = &self.deliveries;
+        deliveries.take(into);
+        if deliveries.in_flight.has_room(self.limits) {
+            deliveries.room.notify();
         }
     }
 
     /// What is in flight: sent, and its delivery not taken.
     #[must_use]
     pub fn in_flight(&self) -> InFlight {
-        self.producer.context().in_flight.read()
+        self.deliveries.in_flight.read()
     }
 
     /// The error that made the producer useless, if one did.
@@ -196,7 +231,7 @@ impl OrderedProducer {
     /// What the client last heard of the brokers.
     #[must_use]
     pub fn reachability(&self) -> Reachability {
-        self.producer.context().reports.read()
+        self.deliveries.reports.read()
     }
 
     /// Gives up what is in flight and waits until the connections are gone, so that nothing of
@@ -249,7 +284,7 @@ fn serve(producer: Arc<BaseProducer<DeliveryContext>>, gone: oneshot::Sender<()>
         producer.poll(POLL);
         // The error callback does not tell a fatal error from another one.
         if producer.client().fatal_error().is_some() {
-            producer.context().became_useless();
+            producer.context().0.became_useless();
         }
     }
     drop(producer);

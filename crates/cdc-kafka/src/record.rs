@@ -1,4 +1,6 @@
-//! A record on its way to Kafka.
+//! A record on its way to Kafka, and one that came back.
+
+use rdkafka::message::{Headers, Message};
 
 /// The number of a partition of a topic, from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -35,6 +37,50 @@ pub struct OutgoingRecord<'a> {
     pub headers: &'a [HeaderRef<'a>],
     /// The time of the record; `None` is the time of sending.
     pub timestamp: Option<TimestampMillis>,
+}
+
+/// A header that came back, or was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnedHeader {
+    /// The name.
+    pub name: Box<str>,
+    /// The value; `None` is Kafka's null.
+    pub value: Option<Box<[u8]>>,
+}
+
+/// A record that Kafka did not take, as it was sent. librdkafka does not give its time back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnedRecord {
+    /// The topic.
+    pub topic: Box<str>,
+    /// The partition, if one had been given or chosen.
+    pub partition: Option<Partition>,
+    /// The key; `None` is Kafka's null.
+    pub key: Option<Box<[u8]>>,
+    /// The value; `None` is Kafka's null.
+    pub value: Option<Box<[u8]>>,
+    /// The headers, in order.
+    pub headers: Box<[OwnedHeader]>,
+}
+
+impl OwnedRecord {
+    pub(crate) fn of(message: &impl Message) -> Self {
+        let headers = message.headers().map(|headers| headers.iter());
+        Self {
+            topic: message.topic().into(),
+            partition: (message.partition() >= 0).then(|| Partition(message.partition())),
+            key: message.key().map(Into::into),
+            value: message.payload().map(Into::into),
+            headers: headers
+                .into_iter()
+                .flatten()
+                .map(|header| OwnedHeader {
+                    name: header.key.into(),
+                    value: header.value.map(Into::into),
+                })
+                .collect(),
+        }
+    }
 }
 
 /// Headers count in steps of this many bytes, which also stands for what is kept about each.

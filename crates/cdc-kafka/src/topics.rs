@@ -1,10 +1,13 @@
 //! Looking at a cluster and creating the topics that are missing.
 
 mod cluster;
+mod config;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use self::cluster::Cluster;
+pub use self::config::TopicConfig;
 use crate::error::Error;
 use crate::options::KafkaOptions;
 use crate::record::Partition;
@@ -92,8 +95,39 @@ impl Topics {
         topics: &[String],
         settings: TopicSettings,
     ) -> Result<Vec<TopicOutcome>, Error> {
+        self.ensure_with(topics, settings, TopicConfig::new()).await
+    }
+
+    /// As [`ensure`](Self::ensure), with properties for the topics that are created.
+    ///
+    /// # Errors
+    ///
+    /// As [`ensure`](Self::ensure); a property that the brokers do not take is a refusal.
+    pub async fn ensure_with(
+        &self,
+        topics: &[String],
+        settings: TopicSettings,
+        config: TopicConfig,
+    ) -> Result<Vec<TopicOutcome>, Error> {
         let topics = topics.to_vec();
-        self.with_cluster(move |cluster| cluster.ensure(topics, settings))
+        self.with_cluster(move |cluster| cluster.ensure(topics, settings, &config))
+            .await
+    }
+
+    /// The properties of a topic that are named and known to the brokers, as they are in force, whether set for the
+    /// topic or not; `None` if there is no such topic.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unreachable`], or [`Error::Topic`] when this client may not see its properties.
+    pub async fn config(
+        &self,
+        topic: &str,
+        names: &[&str],
+    ) -> Result<Option<BTreeMap<String, String>>, Error> {
+        let topic = topic.to_owned();
+        let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+        self.with_cluster(move |cluster| cluster.config(&topic, &names))
             .await
     }
 

@@ -46,10 +46,13 @@ impl Error {
             Self::RefusedProperty { .. }
             | Self::InvalidProperty { .. }
             | Self::ClientCreation { .. } => Disposition::Permanent,
-            Self::Thread(_) | Self::Abandoned => Disposition::Transient,
+            Self::Thread(_) | Self::Abandoned | Self::Cancelled => Disposition::Transient,
+            // The state of the producer is not what its owner believes: begin anew.
+            Self::OutOfTurn { .. } => Disposition::Rebuild,
             Self::InvalidRecord { .. } => Disposition::Poison(PoisonReason::InvalidRecord),
             // A producer id may be refused for good; any other fatal state ends with the producer.
-            Self::Fatal { code, .. } => match of_code(*code) {
+            // A transaction is none of its records: what is wrong with one of them is told by its delivery.
+            Self::Fatal { code, .. } | Self::Transaction { code, .. } => match of_code(*code) {
                 Disposition::Permanent => Disposition::Permanent,
                 Disposition::Transient | Disposition::Poison(_) | Disposition::Rebuild => {
                     Disposition::Rebuild
@@ -105,6 +108,7 @@ fn of_code(code: KafkaCode) -> Disposition {
         | Code::IllegalSASLState
         | Code::ClusterAuthorizationFailed
         | Code::TransactionalIdAuthorizationFailed
+        | Code::InvalidTransactionTimeout
         | Code::GroupAuthorizationFailed
         | Code::SecurityDisabled
         | Code::UnsupportedVersion

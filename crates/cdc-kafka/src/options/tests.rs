@@ -13,6 +13,23 @@ fn with_client(key: &str, value: &str) -> KafkaOptions {
     options
 }
 
+fn with_consumer(key: &str, value: &str) -> KafkaOptions {
+    let mut options = KafkaOptions::new("localhost:9092");
+    options.consumer.insert(key.into(), value.into());
+    options
+}
+
+fn reader_value(options: &KafkaOptions, key: &str) -> String {
+    let config = options.reader_config().unwrap();
+    config.get(key).unwrap().to_owned()
+}
+
+fn transactional_value(options: &KafkaOptions, key: &str) -> String {
+    let timeout = TransactionTimeout::new(std::time::Duration::from_secs(15)).unwrap();
+    let config = options.transactional_config(Limits::default(), "id", timeout);
+    config.unwrap().get(key).unwrap().to_owned()
+}
+
 fn producer_value(options: &KafkaOptions, key: &str) -> String {
     let config = options.producer_config(Limits::default()).unwrap();
     config.get(key).unwrap().to_owned()
@@ -22,13 +39,76 @@ fn producer_value(options: &KafkaOptions, key: &str) -> String {
 fn refuses_what_would_break_the_guarantees_and_says_why() {
     for (names, _) in REFUSED {
         for name in *names {
-            for options in [with_producer(name, "1"), with_client(name, "1")] {
+            for options in [
+                with_producer(name, "1"),
+                with_client(name, "1"),
+                with_consumer(name, "1"),
+            ] {
                 let error = options.validate().unwrap_err();
                 assert!(matches!(&error, Error::RefusedProperty { key, .. } if key == name));
                 assert!(error.to_string().contains(name), "{error}");
                 assert_eq!(error.disposition(), Disposition::Permanent);
             }
         }
+    }
+}
+
+#[test]
+fn refuses_what_readers_rely_on() {
+    for (names, _) in REFUSED_OF_CONSUMERS {
+        for name in *names {
+            for options in [with_consumer(name, "1"), with_client(name, "1")] {
+                let error = options.validate().unwrap_err();
+                assert!(matches!(&error, Error::RefusedProperty { key, .. } if key == name));
+            }
+        }
+    }
+}
+
+#[test]
+fn reads_only_what_is_committed_and_stores_no_offset() {
+    let options = KafkaOptions::new("localhost:9092");
+    for (key, value) in [
+        ("isolation.level", "read_committed"),
+        ("enable.auto.commit", "false"),
+        ("enable.partition.eof", "true"),
+    ] {
+        assert_eq!(reader_value(&options, key), value, "{key}");
+    }
+}
+
+#[test]
+fn a_consumers_property_wins_over_a_clients_and_stays_out_of_producers() {
+    let mut options = with_client("socket.timeout.ms", "5000");
+    options
+        .consumer
+        .insert("socket.timeout.ms".into(), "7000".into());
+    assert_eq!(reader_value(&options, "socket.timeout.ms"), "7000");
+    assert_eq!(producer_value(&options, "socket.timeout.ms"), "5000");
+}
+
+#[test]
+fn a_request_does_not_outlive_its_transaction() {
+    for options in [
+        KafkaOptions::new("localhost:9092"),
+        with_client("socket.timeout.ms", "60000"),
+    ] {
+        assert_eq!(transactional_value(&options, "socket.timeout.ms"), "15000");
+    }
+    let short = with_client("socket.timeout.ms", "9000");
+    assert_eq!(transactional_value(&short, "socket.timeout.ms"), "9000");
+}
+
+#[test]
+fn a_transactional_producer_gives_no_record_up_by_time() {
+    let options = KafkaOptions::new("localhost:9092");
+    for (key, value) in [
+        ("transactional.id", "id"),
+        ("transaction.timeout.ms", "15000"),
+        ("message.timeout.ms", "0"),
+        ("acks", "all"),
+    ] {
+        assert_eq!(transactional_value(&options, key), value, "{key}");
     }
 }
 
@@ -124,6 +204,7 @@ fn debug_shows_no_secret() {
     ] {
         options.client.insert(key.into(), "hunter2".into());
         options.producer.insert(key.into(), "hunter2".into());
+        options.consumer.insert(key.into(), "hunter2".into());
     }
     options
         .client

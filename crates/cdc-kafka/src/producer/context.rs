@@ -1,7 +1,7 @@
 //! What librdkafka's callbacks leave for the producer's owner.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use rdkafka::ClientContext;
@@ -9,6 +9,7 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{DeliveryResult, Message};
 use rdkafka::producer::ProducerContext;
+use rdkafka::types::RDKafkaErrorCode;
 use tokio::sync::Notify;
 
 use super::Delivery;
@@ -17,14 +18,21 @@ use super::token::Token;
 use crate::client::{self, BrokerReports};
 use crate::code::KafkaCode;
 use crate::error::Error;
+use crate::record::OwnedRecord;
 
-/// Shared by the sender, the taker of deliveries and the thread that serves librdkafka.
+/// What librdkafka calls. Producers that take turns have their deliveries in common.
+#[derive(Default, Clone)]
+pub(crate) struct DeliveryContext(pub(super) Arc<Deliveries>);
+
+/// Shared by the sender, the taker of deliveries and the threads that serve librdkafka.
 #[derive(Default)]
-pub(crate) struct DeliveryContext {
+pub(crate) struct Deliveries {
     /// Bounded by what may be in flight: a record leaves that when its delivery is taken.
     ready: Mutex<Ready>,
     /// Deliveries are ready; asked more often than they are taken.
     waiting: AtomicBool,
+    /// Somebody waits for the last report, not for the first.
+    draining: AtomicBool,
     fatal: AtomicBool,
     pub(super) in_flight: Gauge,
     pub(super) reports: BrokerReports,
@@ -65,7 +73,7 @@ impl Signal {
     }
 }
 
-impl DeliveryContext {
+impl Deliveries {
     /// Notes that the producer is useless and wakes who waits for deliveries: there may be none.
     pub(super) fn became_useless(&self) {
         if !self.fatal.swap(true, Ordering::SeqCst) {
@@ -88,8 +96,34 @@ impl DeliveryContext {
         } else {
             into.append(&mut ready.deliveries);
         }
-        drop(ready);
+        // Under the lock: what is in flight and not ready is what is not reported.
         self.in_flight.remove(records, bytes);
+        drop(ready);
+    }
+
+    /// Resolves when every record has been reported, or the producer is useless. Cancel safe.
+    pub(super) async fn drained(&self) {
+        self.draining.store(true, Ordering::SeqCst);
+        self.reported
+            .wait_until(|| self.fatal.load(Ordering::SeqCst) || self.all_reported())
+            .await;
+        self.draining.store(false, Ordering::SeqCst);
+    }
+
+    fn all_reported(&self) -> bool {
+        let ready = self.lock();
+        ready.deliveries.len() == self.in_flight.read().records
+    }
+
+    fn report(&self, delivery: Delivery, bytes: usize) {
+        let mut ready = self.lock();
+        ready.deliveries.push(delivery);
+        ready.bytes += bytes;
+        drop(ready);
+        let is_first = !self.waiting.swap(true, Ordering::SeqCst);
+        if is_first || (self.draining.load(Ordering::SeqCst) && self.all_reported()) {
+            self.reported.notify();
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Ready> {
@@ -102,28 +136,25 @@ impl ProducerContext for DeliveryContext {
 
     fn delivery(&self, result: &DeliveryResult<'_>, token: usize) {
         let token = Token::from_opaque(token);
-        let (result, message) = match result {
-            Ok(message) => (Ok(()), message),
+        let (result, record, message) = match result {
+            Ok(message) => (Ok(()), None, message),
             Err((error, message)) => {
                 let (topic, code) = (message.topic().into(), KafkaCode::of(error));
-                (Err(Error::Record { topic, code }), message)
+                let record = Box::new(OwnedRecord::of(message));
+                (Err(Error::Record { topic, code }), Some(record), message)
             }
         };
         if result.is_ok() {
-            self.reports.reached();
+            self.0.reports.reached();
         }
         let delivery = Delivery {
             sequence: token.sequence(),
             result,
+            record,
             acknowledged_at: Instant::now(),
         };
-        let mut ready = self.lock();
-        ready.deliveries.push(delivery);
-        ready.bytes += message.key_len() + message.payload_len() + token.header_bytes();
-        drop(ready);
-        if !self.waiting.swap(true, Ordering::SeqCst) {
-            self.reported.notify();
-        }
+        let bytes = message.key_len() + message.payload_len() + token.header_bytes();
+        self.0.report(delivery, bytes);
     }
 }
 
@@ -133,7 +164,10 @@ impl ClientContext for DeliveryContext {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        self.reports.report(&error, reason);
+        self.0.reports.report(&error, reason);
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal) {
+            self.0.became_useless();
+        }
     }
 
     fn stats_raw(&self, _: &[u8]) {}

@@ -1,8 +1,9 @@
 //! The blocking half of [`Topics`](super::Topics).
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::KafkaError;
@@ -10,7 +11,7 @@ use rdkafka::metadata::{Metadata, MetadataTopic};
 use rdkafka::types::{RDKafkaErrorCode, RDKafkaRespErr};
 use tokio::runtime::Handle;
 
-use super::{ClusterInfo, TopicInfo, TopicOutcome, TopicSettings};
+use super::{ClusterInfo, TopicConfig, TopicInfo, TopicOutcome, TopicSettings};
 use crate::client::BrokerReports;
 use crate::code::KafkaCode;
 use crate::error::{Disposition, Error};
@@ -63,6 +64,7 @@ impl Cluster {
         &self,
         topics: Vec<String>,
         settings: TopicSettings,
+        config: &TopicConfig,
     ) -> Result<Vec<TopicOutcome>, Error> {
         let mut missing = Vec::new();
         for info in self.describe(&topics)? {
@@ -72,7 +74,7 @@ impl Cluster {
         }
         let mut created = Vec::new();
         if !missing.is_empty() {
-            created = self.create(&missing, settings)?;
+            created = self.create(&missing, settings, config)?;
         }
         let outcome = |topic| {
             if created.contains(&topic) {
@@ -95,19 +97,24 @@ impl Cluster {
     }
 
     /// Creates the topics and returns those that were not created by somebody else meanwhile.
-    fn create(&self, topics: &[String], settings: TopicSettings) -> Result<Vec<String>, Error> {
+    fn create(
+        &self,
+        topics: &[String],
+        settings: TopicSettings,
+        config: &TopicConfig,
+    ) -> Result<Vec<String>, Error> {
         const ACTION: &str = "create a topic";
-        let config = self.options.client_config()?;
-        let admin = AdminClient::from_config_and_context(&config, BrokerReports::default())
-            .map_err(configuration_error)?;
-        let replication = || TopicReplication::Fixed(settings.replication_factor);
+        let (admin, options) = self.admin()?;
         let new: Vec<_> = topics
             .iter()
-            .map(|topic| NewTopic::new(topic, settings.partitions, replication()))
+            .map(|topic| {
+                let replication = TopicReplication::Fixed(settings.replication_factor);
+                let new = NewTopic::new(topic, settings.partitions, replication);
+                config
+                    .iter()
+                    .fold(new, |new, (name, value)| new.set(name, value))
+            })
             .collect();
-        let options = AdminOptions::new()
-            .request_timeout(Some(self.timeout))
-            .operation_timeout(Some(self.timeout));
         let results = Handle::current()
             .block_on(admin.create_topics(&new, &options))
             .map_err(|error| self.unreachable(ACTION, &error))?;
@@ -126,6 +133,50 @@ impl Cluster {
             }
         }
         Ok(created)
+    }
+
+    pub(super) fn config(
+        &self,
+        topic: &str,
+        names: &[String],
+    ) -> Result<Option<BTreeMap<String, String>>, Error> {
+        const ACTION: &str = "describe the properties of a topic";
+        if let TopicInfo::Missing { .. } = self.describe_topic(topic)? {
+            return Ok(None);
+        }
+        let (admin, options) = self.admin()?;
+        let refused = |code| Error::Topic {
+            action: "describe the properties of",
+            topic: topic.to_owned(),
+            code: KafkaCode::new(code),
+        };
+        let results = Handle::current()
+            .block_on(admin.describe_configs([&ResourceSpecifier::Topic(topic)], &options))
+            .map_err(|error| self.unreachable(ACTION, &error))?;
+        let mut properties = BTreeMap::new();
+        for result in results {
+            let entries = result.map_err(refused)?.entries;
+            // rdkafka passes the reason of a refusal over: what is left of it is a topic without any property.
+            if entries.is_empty() {
+                return Err(refused(RDKafkaErrorCode::TopicAuthorizationFailed));
+            }
+            for entry in entries {
+                if let (true, Some(value)) = (names.contains(&entry.name), entry.value) {
+                    properties.insert(entry.name, value);
+                }
+            }
+        }
+        Ok(Some(properties))
+    }
+
+    fn admin(&self) -> Result<(AdminClient<BrokerReports>, AdminOptions), Error> {
+        let config = self.options.client_config()?;
+        let admin = AdminClient::from_config_and_context(&config, BrokerReports::default())
+            .map_err(configuration_error)?;
+        let options = AdminOptions::new()
+            .request_timeout(Some(self.timeout))
+            .operation_timeout(Some(self.timeout));
+        Ok((admin, options))
     }
 
     fn metadata(&self, action: &'static str, topic: Option<&str>) -> Result<Metadata, Error> {

@@ -2,8 +2,8 @@
 
 use cdc_event::Sequence;
 use cdc_kafka::{
-    Disposition, Error, HeaderRef, KafkaOptions, Limits, OrderedProducer, OutgoingRecord,
-    Partition, PoisonReason, SendError,
+    Disposition, Error, HeaderRef, InFlight, KafkaOptions, Limits, OrderedProducer, OutgoingRecord,
+    OwnedHeader, OwnedRecord, Partition, PoisonReason, SendError,
 };
 use rdkafka::types::RDKafkaApiKey::Produce;
 use rdkafka::types::RDKafkaRespErr;
@@ -113,6 +113,66 @@ async fn a_topic_that_may_not_be_written_to_is_poison() {
     );
     let error = sender.deliveries[&refused].result.as_ref().unwrap_err();
     assert!(error.to_string().contains("\"t\""), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_record_comes_back_as_it_was_sent() {
+    let (cluster, options) = mock("t");
+    cluster.request_errors(
+        Produce,
+        &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE],
+    );
+    let every_byte: Vec<u8> = (0..=255).collect();
+    let headers = [
+        HeaderRef {
+            name: "id",
+            value: Some(&every_byte),
+        },
+        HeaderRef {
+            name: "null",
+            value: None,
+        },
+    ];
+    let full = OutgoingRecord {
+        partition: Some(Partition(0)),
+        headers: &headers,
+        ..record("t", &every_byte, b"")
+    };
+    let mut sender = sender(&options);
+    let refused = sender.send(full).await;
+    sender.drain().await;
+    let returned = sender.deliveries[&refused].record.clone().unwrap();
+    let owned = |header: &HeaderRef<'_>| OwnedHeader {
+        name: header.name.into(),
+        value: header.value.map(Into::into),
+    };
+    let expected = OwnedRecord {
+        topic: "t".into(),
+        partition: Some(Partition(0)),
+        key: Some(every_byte[..].into()),
+        value: Some(Box::default()),
+        headers: headers.iter().map(owned).collect(),
+    };
+    assert_eq!(*returned, expected);
+    assert_eq!(sender.producer.in_flight(), InFlight::default());
+
+    cluster.request_errors(
+        Produce,
+        &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE],
+    );
+    let bare = OutgoingRecord {
+        key: None,
+        value: None,
+        ..record("t", b"", b"")
+    };
+    let bare = sender.send(bare).await;
+    sender.drain().await;
+    let delivered = sender.send(full).await;
+    sender.drain().await;
+    let returned = sender.deliveries[&bare].record.clone().unwrap();
+    assert_eq!((returned.key, returned.value), (None, None));
+    assert!(returned.headers.is_empty());
+    assert_eq!(sender.deliveries[&delivered].record, None);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,4 +1,4 @@
-//! The producer and the topics against a real Kafka (`make services-up`), and against librdkafka's
+//! Producers, readers and topics against a real Kafka (`make services-up`), and against librdkafka's
 //! mock cluster where a broker has to misbehave.
 #![expect(
     clippy::expect_used,
@@ -8,8 +8,15 @@
 
 mod broker_errors;
 mod delivery;
+mod latest;
 mod limits;
 mod outage;
+mod own_kafka;
 mod reading;
+mod scanning;
 mod setup;
 mod topics;
+mod transaction_errors;
+mod transaction_faults;
+mod transactions;
+mod transmitter;

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use cdc_kafka::{Disposition, Error, KafkaOptions, TopicInfo, TopicOutcome, TopicSettings, Topics};
+use cdc_kafka::{
+    Disposition, Error, KafkaOptions, TopicConfig, TopicInfo, TopicOutcome, TopicSettings, Topics,
+};
 
 use crate::setup::{DEADLINE, brokers, delete_topic, soon, unique_name};
 
@@ -112,6 +114,56 @@ async fn says_which_topic_was_refused_and_that_it_is_for_good() {
     let error = topics().ensure(&invalid, SETTINGS).await.unwrap_err();
     assert!(
         matches!(&error, Error::Topic { topic, .. } if *topic == invalid[0]),
+        "{error:?}"
+    );
+    assert_eq!(error.disposition(), Disposition::Permanent);
+}
+
+#[tokio::test]
+async fn creates_a_topic_with_properties_and_tells_them() {
+    const NAMES: [&str; 4] = [
+        "cleanup.policy",
+        "max.message.bytes",
+        "min.insync.replicas",
+        "no.such.property",
+    ];
+    let names = Cleanup(vec![unique_name("compacted")]);
+    let properties = async || topics().config(&names.0[0], &NAMES).await.unwrap();
+    assert_eq!(properties().await, None);
+
+    let config = TopicConfig::compacted().with("max.message.bytes", "2000000");
+    let outcomes = topics()
+        .ensure_with(&names.0, SETTINGS, config)
+        .await
+        .unwrap();
+    assert!(matches!(&outcomes[..], [TopicOutcome::Created { .. }]));
+    let properties = soon(async {
+        loop {
+            if let Some(properties) = properties().await {
+                return properties;
+            }
+        }
+    })
+    .await;
+    assert_eq!(properties["cleanup.policy"], "compact");
+    assert_eq!(properties["max.message.bytes"], "2000000");
+    assert_eq!(
+        properties["min.insync.replicas"], "1",
+        "the brokers' default"
+    );
+    assert_eq!(properties.len(), 3, "{properties:?}");
+}
+
+#[tokio::test]
+async fn refuses_a_property_that_kafka_does_not_know() {
+    let names = Cleanup(vec![unique_name("property")]);
+    let config = TopicConfig::new().with("cleanup.policy", "burn");
+    let error = topics()
+        .ensure_with(&names.0, SETTINGS, config)
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(&error, Error::Topic { topic, .. } if *topic == names.0[0]),
         "{error:?}"
     );
     assert_eq!(error.disposition(), Disposition::Permanent);

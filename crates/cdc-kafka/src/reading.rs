@@ -1,0 +1,8 @@
+//! Reading topics from their beginning or their tail to their end.
+
+mod latest;
+mod reader;
+mod scan;
+
+pub use latest::{Latest, latest};
+pub use scan::{ScanSummary, ScannedRecord, scan};
