@@ -5,20 +5,28 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 
+use crate::drain::Case;
+
 /// Measures the relay on servers of its own, which are gone at the end.
 ///
 /// Results go to benches/results and into the tables of docs/performance.md.
 ///
-/// Example: cdc-bench drain --rows 200000 --quick
+/// Example: cdc-bench drain --case jsonb-1000 --rows 200000 --quick
 #[derive(Debug, Parser)]
 #[command(name = "cdc-bench", verbatim_doc_comment)]
 pub(crate) struct Arguments {
     /// What to measure.
     #[arg(value_enum, default_value_t = Suite::All)]
     pub(crate) suite: Suite,
-    /// Rows in the backlog that is drained [default: 1000000, with --quick 100000].
+    /// Only this backlog is drained; may be given several times [default: all].
+    #[arg(long = "case", value_enum)]
+    cases: Vec<Case>,
+    /// Rows in the backlog that is drained, half as many if each is a transaction [default: 1000000, with --quick 100000].
     #[arg(long)]
     rows: Option<NonZeroU32>,
+    /// How often those that are compared take turns, besides once to warm up [default: 3, with --quick 1].
+    #[arg(long)]
+    rounds: Option<NonZeroU32>,
     /// One round with little of everything: shows that it works. The results are printed, not kept.
     #[arg(long)]
     quick: bool,
@@ -42,7 +50,7 @@ pub(crate) enum Suite {
 pub(crate) struct Effort {
     /// Rows in the backlog.
     pub(crate) rows: u32,
-    /// How often reference and relay take turns; odd, so that the median is one that was measured.
+    /// How often those that are compared take turns; if odd, the median is one that was measured.
     pub(crate) rounds: u32,
     /// How long events flow before their latency counts.
     pub(crate) latency_warm_up: Duration,
@@ -62,13 +70,23 @@ impl Suite {
 }
 
 impl Arguments {
+    /// The backlogs to drain.
+    pub(crate) fn cases(&self) -> Vec<Case> {
+        if self.cases.is_empty() {
+            Case::all()
+        } else {
+            self.cases.clone()
+        }
+    }
+
     /// What the command line asks for.
     pub(crate) fn effort(&self) -> Effort {
         let rows = |default| self.rows.map_or(default, NonZeroU32::get);
+        let rounds = |default| self.rounds.map_or(default, NonZeroU32::get);
         if self.quick {
             Effort {
                 rows: rows(100_000),
-                rounds: 1,
+                rounds: rounds(1),
                 latency_warm_up: Duration::from_secs(2),
                 latency: Duration::from_secs(8),
                 idle: Duration::from_secs(5),
@@ -77,7 +95,7 @@ impl Arguments {
         } else {
             Effort {
                 rows: rows(1_000_000),
-                rounds: 3,
+                rounds: rounds(3),
                 latency_warm_up: Duration::from_secs(10),
                 latency: Duration::from_secs(30),
                 idle: Duration::from_secs(20),

@@ -1,4 +1,7 @@
-//! Kafka as the benchmarks need it: topics, and how many records are visible in one.
+//! Kafka as the benchmarks need it: topics, and what can be read in one.
+
+mod ends;
+mod reading;
 
 use std::time::Duration;
 
@@ -6,13 +9,14 @@ use anyhow::{Context, Result, ensure};
 use cdc_e2e::wait::{Look, until};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
-use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
-/// Partitions of every topic that is written to.
-pub(crate) const PARTITIONS: i32 = 6;
+pub(crate) use ends::{EndOffsets, Isolation};
+
+/// Partitions of every topic with events.
+const PARTITIONS: i32 = 6;
 
 /// How long one request may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -32,12 +36,28 @@ pub(crate) fn client_config(brokers: &str) -> ClientConfig {
 pub(crate) struct Topic {
     brokers: String,
     name: String,
+    partitions: i32,
 }
 
 impl Topic {
     /// Creates it, and waits until all its partitions can be asked for their offsets.
     pub(crate) async fn create(brokers: &str, name: &str) -> Result<Self> {
-        let topic = NewTopic::new(name, PARTITIONS, TopicReplication::Fixed(1));
+        Self::create_with(brokers, name, PARTITIONS, "delete").await
+    }
+
+    /// As [`create`](Self::create), as relays create a topic for their checkpoints.
+    pub(crate) async fn create_for_checkpoints(brokers: &str, name: &str) -> Result<Self> {
+        Self::create_with(brokers, name, 1, "compact").await
+    }
+
+    async fn create_with(
+        brokers: &str,
+        name: &str,
+        partitions: i32,
+        cleanup: &str,
+    ) -> Result<Self> {
+        let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1))
+            .set("cleanup.policy", cleanup);
         let created = admin(brokers)?.create_topics([&topic], &options()).await?;
         for result in created {
             result.map_err(|(name, code)| anyhow::anyhow!("create topic {name}: {code}"))?;
@@ -45,10 +65,11 @@ impl Topic {
         let topic = Self {
             brokers: brokers.to_owned(),
             name: name.to_owned(),
+            partitions,
         };
-        let marks = topic.high_watermarks()?;
+        let ends = topic.ends(Isolation::ReadCommitted)?;
         until(TIMEOUT, "the topic's partitions", async || {
-            Ok(Look::Ready(marks.records()?))
+            Ok(Look::Ready(ends.sum()?))
         })
         .await?;
         Ok(topic)
@@ -62,18 +83,22 @@ impl Topic {
     /// All its partitions, at `offset`.
     pub(crate) fn partitions(&self, offset: Offset) -> Result<TopicPartitionList> {
         let mut partitions = TopicPartitionList::new();
-        for partition in 0..PARTITIONS {
+        for partition in 0..self.partitions {
             partitions.add_partition_offset(&self.name, partition, offset)?;
         }
         Ok(partitions)
     }
 
-    /// Ready to count its records.
-    pub(crate) fn high_watermarks(&self) -> Result<HighWatermarks> {
-        Ok(HighWatermarks {
-            consumer: client_config(&self.brokers).create()?,
-            latest: self.partitions(Offset::End)?,
-        })
+    /// Ready to be asked where its partitions end.
+    pub(crate) fn ends(&self, isolation: Isolation) -> Result<EndOffsets> {
+        EndOffsets::new(&self.brokers, isolation, self.partitions(Offset::End)?)
+    }
+
+    /// Reads all of it, and counts what a consumer gets that wants committed records only.
+    pub(crate) fn count_committed(&self) -> Result<u64> {
+        let partitions = self.partitions(Offset::Beginning)?;
+        tokio::task::block_in_place(|| reading::count_committed(&self.brokers, &partitions))
+            .with_context(|| format!("read {}", self.name))
     }
 
     /// Removes it with its records.
@@ -85,30 +110,6 @@ impl Topic {
             result.map_err(|(name, code)| anyhow::anyhow!("delete topic {name}: {code}"))?;
         }
         Ok(())
-    }
-}
-
-/// Counts the records that consumers can read.
-pub(crate) struct HighWatermarks {
-    consumer: BaseConsumer,
-    latest: TopicPartitionList,
-}
-
-impl HighWatermarks {
-    /// The records in all partitions together: one request, so that asking often costs the broker little.
-    pub(crate) fn records(&self) -> Result<u64> {
-        let ask = || {
-            self.consumer
-                .offsets_for_times(self.latest.clone(), TIMEOUT)
-        };
-        let answer = tokio::task::block_in_place(ask).context("ask for the high watermarks")?;
-        let mut records = 0;
-        for partition in answer.elements() {
-            partition.error()?;
-            let offset = partition.offset().to_raw();
-            records += u64::try_from(offset.context("a partition without an offset")?)?;
-        }
-        Ok(records)
     }
 }
 

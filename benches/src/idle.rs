@@ -8,7 +8,7 @@ use cdc_e2e::services::Services;
 use serde::{Deserialize, Serialize};
 
 use crate::arguments::Effort;
-use crate::outbox::{Outbox, PayloadType};
+use crate::outbox::{Delivery, Outbox, PayloadType};
 use crate::report::Target;
 use crate::statistics::rounded;
 
@@ -46,7 +46,9 @@ pub(crate) async fn measure(
     progress: &Progress,
 ) -> Result<IdleFigures> {
     let outbox = Outbox::create(services, PayloadType::Json).await?;
-    let mut relay = outbox.start_relay(outbox.database().name())?;
+    let stream = outbox.stream("idle", Delivery::ExactlyOnce);
+    outbox.add_slot(&stream).await?;
+    let mut relay = outbox.start_relay(&stream)?;
     relay.until_phase("streaming").await?;
     progress.now(format!("idle: {:?} of nothing", effort.idle));
     tokio::time::sleep(SETTLE).await;

@@ -13,7 +13,7 @@ use cdc_e2e::services::Services;
 
 use crate::arguments::Effort;
 use crate::broker::Topic;
-use crate::outbox::{Outbox, PayloadType};
+use crate::outbox::{Delivery, Outbox, PayloadType};
 use crate::statistics::rounded;
 
 use arrivals::Arrivals;
@@ -38,20 +38,23 @@ pub(crate) struct EventNumber(pub(crate) u32);
 /// Writes at a steady pace while a relay streams and a consumer reads, and compares their clocks.
 pub(crate) async fn measure(
     services: &Services,
+    delivery: Delivery,
     effort: &Effort,
     progress: &Progress,
 ) -> Result<LatencyFigures> {
     let outbox = Outbox::create(services, PayloadType::Json).await?;
-    let slot = outbox.database().name().to_owned();
-    let topic = Topic::create(services.kafka_brokers(), &Outbox::topic(&slot)).await?;
+    let stream = outbox.stream("latency", delivery);
+    outbox.add_slot(&stream).await?;
+    let topic = Topic::create(services.kafka_brokers(), &stream.topic()).await?;
     let warm_up = events_in(effort.latency_warm_up);
     let total = warm_up + events_in(effort.latency);
     let arrivals = Arrivals::start(services.kafka_brokers(), &topic, total)?;
     let writers = Writers::connect(&outbox).await?;
-    let mut relay = outbox.start_relay(&slot)?;
+    let mut relay = outbox.start_relay(&stream)?;
     relay.until_phase("streaming").await?;
 
-    progress.now(format!("latency: {warm_up} events to warm up"));
+    let step = format!("latency, {}", delivery.name());
+    progress.now(format!("{step}: {warm_up} events to warm up"));
     writers.write(0..warm_up).await?;
     arrivals
         .wait_for(warm_up, ARRIVE)
@@ -59,7 +62,7 @@ pub(crate) async fn measure(
         .with_context(|| outbox.log())?;
 
     let seconds = effort.latency.as_secs();
-    progress.now(format!("latency: {RATE} events/s for {seconds} s"));
+    progress.now(format!("{step}: {RATE} events/s for {seconds} s"));
     let acks_before = Histogram::of(&relay).await?;
     let cpu_before = relay.pid().cpu_time()?;
     let started = Instant::now();
@@ -77,6 +80,7 @@ pub(crate) async fn measure(
     topic.delete().await?;
     outbox.remove().await?;
     Ok(LatencyFigures {
+        delivery,
         events: latencies.len(),
         events_per_second: rounded(latencies.len() as f64 / took.as_secs_f64()),
         commit_to_consumer: Quantiles::of(latencies),

@@ -1,8 +1,9 @@
 //! `make bench`: what the relay does on real servers, as ratios against a reference in the same run.
 //!
 //! ```text
-//!  backlog ─┬─▶ slot A ─▶ pg_recvlogical ─▶ /dev/null     what PostgreSQL gives to its own client
-//!           └─▶ slot B ─▶ cdc-relay ─▶ Kafka              what arrives with the relay
+//!  backlog ─┬─▶ slot A ─▶ pg_recvlogical ─▶ /dev/null            what PostgreSQL gives to its own client
+//!           ├─▶ slot B ─▶ cdc-relay ─▶ Kafka                     what arrives with the relay, at least once
+//!           └─▶ slot C ─▶ cdc-relay ─▶ transactions in Kafka     what arrives exactly once
 //! ```
 //!
 //! `docs/performance.md` says how, and what came out.
@@ -26,7 +27,8 @@ use cdc_e2e::progress::Progress;
 use cdc_e2e::services::Services;
 use clap::Parser;
 
-use arguments::{Arguments, Effort, Suite};
+use arguments::{Arguments, Suite};
+use outbox::Delivery;
 use report::{Machine, Report};
 
 #[tokio::main]
@@ -38,31 +40,34 @@ async fn main() -> ExitCode {
 
 /// Measures, prints, and keeps the results unless it was only a quick look. A missed target is not an error.
 async fn run(arguments: Arguments) -> Result<bool> {
-    let effort = arguments.effort();
     let services = servers::start().await?;
-    let reports = measure(&services, arguments.suite, &effort).await?;
+    let reports = measure(&services, &arguments).await?;
     print(&report::table(&reports));
-    if effort.keep_results {
+    if arguments.effort().keep_results {
         report::keep(&reports)?;
     }
     Ok(true)
 }
 
-async fn measure(services: &Services, suite: Suite, effort: &Effort) -> Result<Vec<Report>> {
+async fn measure(services: &Services, arguments: &Arguments) -> Result<Vec<Report>> {
+    let (suite, effort) = (arguments.suite, &arguments.effort());
     let machine = Machine::look(services).await?;
     let progress = Progress::on_stdout();
     let mut reports = Vec::new();
     if suite.has(Suite::Drain) {
         progress.now("warming up the broker");
         broker::warm_up(services.kafka_brokers(), effort.rows).await?;
-        for case in drain::CASES {
+        for case in arguments.cases() {
             let figures = drain::measure(services, case, effort, &progress).await?;
-            reports.push(Report::new(case.name(), &machine, figures.into()));
+            reports.push(Report::new(case.name(), &machine, figures));
         }
     }
     if suite.has(Suite::Latency) {
-        let figures = latency::measure(services, effort, &progress).await?;
-        reports.push(Report::new("latency", &machine, figures.into()));
+        for delivery in [Delivery::AtLeastOnce, Delivery::ExactlyOnce] {
+            let figures = latency::measure(services, delivery, effort, &progress).await?;
+            let case = format!("latency-{}", delivery.name().replace('_', "-"));
+            reports.push(Report::new(case, &machine, figures.into()));
+        }
     }
     if suite.has(Suite::Idle) {
         let figures = idle::measure(services, effort, &progress).await?;

@@ -1,5 +1,7 @@
 //! A database with an outbox, prepared by `cdc-relay init`, and relays that stream from it.
 
+mod stream;
+
 use std::time::Duration;
 
 use anyhow::Result;
@@ -7,6 +9,8 @@ use cdc_e2e::database::{Database, DatabaseUrl, Session};
 use cdc_e2e::relay::{self, Log, Relay, RelayOptions};
 use cdc_e2e::services::Services;
 use cdc_e2e::wait::{Look, until};
+
+pub(crate) use stream::{Delivery, Stream};
 
 /// How long removing the slots may take.
 const REMOVE: Duration = Duration::from_secs(20);
@@ -30,6 +34,32 @@ impl PayloadType {
     }
 }
 
+/// One of the two parts that a row filter on the key leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Half {
+    Even,
+    Odd,
+}
+
+impl Half {
+    /// Both, which have every row once.
+    pub(crate) const BOTH: [Self; 2] = [Self::Even, Self::Odd];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Even => "even",
+            Self::Odd => "odd",
+        }
+    }
+
+    fn remainder(self) -> u8 {
+        match self {
+            Self::Even => 0,
+            Self::Odd => 1,
+        }
+    }
+}
+
 /// A database of its own. [`remove`](Self::remove) it when done, else its slots keep the log.
 #[derive(Debug)]
 pub(crate) struct Outbox {
@@ -40,7 +70,7 @@ pub(crate) struct Outbox {
 }
 
 impl Outbox {
-    /// With the product's own table and publication, and one slot, which has the name of the database.
+    /// With the product's own table and publication, and one slot that nobody uses, which has the name of the database.
     pub(crate) async fn create(services: &Services, payload: PayloadType) -> Result<Self> {
         let database = Database::create(services).await?;
         let url = database.url().to_string();
@@ -68,20 +98,38 @@ impl Outbox {
         self.database.session().await
     }
 
-    /// The topic of aggregate type `order` when a relay streams from `slot`.
-    pub(crate) fn topic(slot: &str) -> String {
-        format!("{slot}.order")
+    /// A stream of every row, from a slot that is called after `purpose`.
+    pub(crate) fn stream(&self, purpose: &str, delivery: Delivery) -> Stream {
+        let name = self.database.name();
+        Stream::new(format!("{name}_{purpose}"), name, delivery)
     }
 
-    /// One more slot, as `init` creates it.
-    pub(crate) async fn add_slot(&self, slot: &str) -> Result<()> {
-        relay::run(&self.options_for(slot), "init").await?;
+    /// A stream of the rows in `half` only, once it is [published](Self::publish).
+    pub(crate) fn stream_of(&self, half: Half, purpose: &str, delivery: Delivery) -> Stream {
+        let slot = format!("{}_{purpose}_{}", self.database.name(), half.name());
+        Stream::new(slot, &self.publication(half), delivery)
+    }
+
+    /// Makes the publication of `half`. Slots that are older don't know it.
+    pub(crate) async fn publish(&self, half: Half) -> Result<()> {
+        let (name, remainder) = (self.publication(half), half.remainder());
+        let create = format!(
+            "CREATE PUBLICATION {name} FOR TABLE cdc.outbox
+             WHERE ((hashtext(coalesce(aggregateid, '')) & 1) = {remainder})
+             WITH (publish = 'insert', publish_via_partition_root = true)"
+        );
+        Ok(self.session().await?.batch_execute(&create).await?)
+    }
+
+    /// Makes the slot of `stream`, as `init` does.
+    pub(crate) async fn add_slot(&self, stream: &Stream) -> Result<()> {
+        relay::run(&stream.options(&self.options), "init").await?;
         Ok(())
     }
 
-    /// Starts a relay on `slot`, with the default settings and topics of its own.
-    pub(crate) fn start_relay(&self, slot: &str) -> Result<Relay> {
-        Relay::start(&self.options_for(slot), &self.log)
+    /// Starts a relay for `stream`, otherwise with the default settings.
+    pub(crate) fn start_relay(&self, stream: &Stream) -> Result<Relay> {
+        Relay::start(&stream.options(&self.options), &self.log)
     }
 
     /// What the relays said last.
@@ -105,10 +153,7 @@ impl Outbox {
             .await?)
     }
 
-    fn options_for(&self, slot: &str) -> RelayOptions {
-        self.options
-            .clone()
-            .with("CDC_RELAY__SLOT", slot)
-            .with("CDC_OUTBOX__TOPIC", format!("{slot}.${{routedByValue}}"))
+    fn publication(&self, half: Half) -> String {
+        format!("{}_{}", self.database.name(), half.name())
     }
 }

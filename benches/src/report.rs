@@ -7,7 +7,7 @@ mod target;
 
 use serde::{Deserialize, Serialize};
 
-use crate::drain::DrainFigures;
+use crate::drain::{ComparisonFigures, DrainFigures};
 use crate::idle::IdleFigures;
 use crate::latency::LatencyFigures;
 
@@ -29,8 +29,10 @@ pub(crate) struct Report {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Figures {
-    /// A backlog was sent to Kafka.
+    /// A backlog was sent to Kafka, in turns with a reference.
     Drain(DrainFigures),
+    /// A backlog was sent to Kafka in two ways.
+    Comparison(ComparisonFigures),
     /// Events came at a steady pace.
     Latency(LatencyFigures),
     /// Nothing happened.
@@ -42,6 +44,7 @@ impl Report {
     pub(crate) fn new(case: impl Into<String>, machine: &Machine, figures: Figures) -> Self {
         let targets = match &figures {
             Figures::Drain(figures) => figures.targets(),
+            Figures::Comparison(figures) => figures.targets(),
             Figures::Latency(figures) => figures.targets(),
             Figures::Idle(figures) => figures.targets(),
         };
@@ -57,6 +60,12 @@ impl Report {
 impl From<DrainFigures> for Figures {
     fn from(figures: DrainFigures) -> Self {
         Self::Drain(figures)
+    }
+}
+
+impl From<ComparisonFigures> for Figures {
+    fn from(figures: ComparisonFigures) -> Self {
+        Self::Comparison(figures)
     }
 }
 

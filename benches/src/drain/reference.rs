@@ -11,7 +11,7 @@ use tokio::process::{Child, Command};
 
 use super::backlog::Filled;
 use super::figures::ReferenceRun;
-use crate::outbox::Outbox;
+use crate::outbox::{Outbox, Stream};
 use crate::walsender::WalsenderClock;
 
 /// Time between two looks at the walsender's clock.
@@ -20,11 +20,16 @@ const LOOK: Duration = Duration::from_millis(50);
 /// How long the server may take to note what the client confirmed last.
 const CONFIRM: Duration = Duration::from_secs(5);
 
-/// Drains the backlog of `slot` with the plugin options that the relay uses.
-pub(super) async fn run(outbox: &Outbox, slot: &str, backlog: &Filled) -> Result<ReferenceRun> {
+/// Drains the backlog of `stream` with the plugin options that the relay uses.
+pub(super) async fn run(
+    outbox: &Outbox,
+    stream: &Stream,
+    backlog: &Filled,
+) -> Result<ReferenceRun> {
     let session = outbox.session().await?;
+    let slot = stream.slot();
     let mut walsender = WalsenderClock::new(slot);
-    let mut command = command(outbox, &session, slot, backlog).await?;
+    let mut command = command(outbox, &session, stream, backlog).await?;
     let started = Instant::now();
     let mut child = command.spawn().context("start pg_recvlogical")?;
     let took = watch(&mut child, started, &mut walsender, &session).await?;
@@ -70,12 +75,12 @@ async fn has_all(session: &Session, slot: &str, backlog: &Filled) -> Result<()> 
 async fn command(
     outbox: &Outbox,
     session: &Session,
-    slot: &str,
+    stream: &Stream,
     backlog: &Filled,
 ) -> Result<Command> {
     let query = "SELECT setting FROM pg_config WHERE name = 'BINDIR'";
     let programs: String = session.query_one(query, &[]).await?.get(0);
-    let publication = outbox.database().name();
+    let (slot, publication) = (stream.slot(), stream.publication());
     let mut command = Command::new(Path::new(&programs).join("pg_recvlogical"));
     command
         .args(["--start", "--no-loop", "--file=/dev/null"])

@@ -1,19 +1,17 @@
-//! The relay, into a topic of its own.
+//! One relay, or several, into a topic of their own.
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use cdc_e2e::database::Session;
-use cdc_e2e::relay::Relay;
 use cdc_e2e::services::Services;
 use tokio::time::MissedTickBehavior;
 
 use super::backlog::Filled;
 use super::figures::{RelayRun, micros_per_row, rate};
-use crate::broker::{HighWatermarks, Topic};
-use crate::outbox::Outbox;
+use super::relays::Relays;
+use crate::broker::{EndOffsets, Isolation, Topic};
+use crate::outbox::{Outbox, Stream};
 use crate::statistics::rounded;
-use crate::walsender::WalsenderClock;
 
 /// Time between two looks at the topic.
 const LOOK: Duration = Duration::from_millis(20);
@@ -21,105 +19,103 @@ const LOOK: Duration = Duration::from_millis(20);
 /// How long a drain may take before it counts as stuck: several times that of the slowest machine known.
 const LIMIT: Duration = Duration::from_secs(600);
 
-/// How long the relay may take to stop.
-const STOP: Duration = Duration::from_secs(30);
-
-/// Drains the backlog of `slot`.
+/// Drains the backlog with a relay for each of `streams`. All must have the topics of the first.
 pub(super) async fn run(
     services: &Services,
     outbox: &Outbox,
-    slot: &str,
+    streams: &[Stream],
     backlog: &Filled,
 ) -> Result<RelayRun> {
-    let topic = Topic::create(services.kafka_brokers(), &Outbox::topic(slot)).await?;
-    let marks = topic.high_watermarks()?;
-    ensure!(marks.records()? == 0, "the topic is not empty");
-    let session = outbox.session().await?;
-    let mut walsender = WalsenderClock::new(slot);
-
-    let started = Instant::now();
-    let mut relay = outbox.start_relay(slot)?;
-    let watched = watch(
-        &mut relay,
-        started,
-        backlog,
-        &marks,
-        &mut walsender,
-        &session,
-    )
-    .await;
-    let seen = watched.with_context(|| outbox.log())?;
-    let cpu = relay.pid().cpu_time()?;
-    let exit = relay.sigterm(STOP).await?;
-    ensure!(
-        exit.status.success(),
-        "the relay: {}\n{}",
-        exit.status,
-        outbox.log()
-    );
-    let records = marks.records()?;
+    let first = streams.first().context("no relay to run")?;
+    let brokers = services.kafka_brokers();
+    let topic = Topic::create(brokers, &first.topic()).await?;
+    let mut checkpoints = Vec::new();
+    // A relay makes it the first time it starts; what counts is how it starts ever after.
+    for stream in streams {
+        checkpoints.push(Topic::create_for_checkpoints(brokers, &stream.checkpoint_topic()).await?);
+    }
+    let ends = Ends::of(&topic)?;
+    let run = drain(outbox, streams, backlog, &ends);
+    let run = run.await.with_context(|| outbox.log())?;
+    let records = topic.count_committed()?;
     ensure!(
         records == u64::from(backlog.rows),
         "{records} records from {} rows",
         backlog.rows
     );
-    topic.delete().await?;
-
-    let Seen {
-        first,
-        at_first,
-        last,
-    } = seen;
-    let after_first = backlog.rows - u32::try_from(at_first)?;
-    Ok(RelayRun {
-        seconds: rounded(last.as_secs_f64()),
-        rows_per_second: rate(backlog.rows, last),
-        seconds_to_first_record: rounded(first.as_secs_f64()),
-        rows_per_second_after_first_record: rate(after_first, last.saturating_sub(first)),
-        cpu_us_per_row: micros_per_row(backlog.rows, cpu),
-        walsender_cpu_us_per_row: micros_per_row(backlog.rows, walsender.used()),
-        peak_resident_mib: rounded(exit.peak.0 as f64 / 1024.0),
-    })
+    for topic in checkpoints.into_iter().chain([topic]) {
+        topic.delete().await?;
+    }
+    Ok(run)
 }
 
-/// What consumers could read when, since the start of the process.
-struct Seen {
-    first: Duration,
-    /// Records that the first look which found any has found.
-    at_first: u64,
-    last: Duration,
-}
-
-async fn watch(
-    relay: &mut Relay,
-    started: Instant,
+async fn drain(
+    outbox: &Outbox,
+    streams: &[Stream],
     backlog: &Filled,
-    marks: &HighWatermarks,
-    walsender: &mut WalsenderClock,
-    session: &Session,
-) -> Result<Seen> {
+    ends: &Ends,
+) -> Result<RelayRun> {
+    let rows = backlog.rows;
+    ensure!(ends.all.sum()? == 0, "the topic is not empty");
+    let session = outbox.session().await?;
+    let started = Instant::now();
+    let mut relays = Relays::start(outbox, streams)?;
     let mut first = None;
     let mut looks = tokio::time::interval(LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
+    let last = loop {
         looks.tick().await;
-        let records = marks.records()?;
-        let now = started.elapsed();
-        if records > 0 && first.is_none() {
-            first = Some((now, records));
+        let readable = ends.readable.sum()?;
+        if readable > 0 && first.is_none() {
+            first = Some((started.elapsed(), readable));
         }
-        walsender.look(session).await?;
-        if let Some((first, at_first)) = first
-            && records >= u64::from(backlog.rows)
-        {
-            let last = now;
-            return Ok(Seen {
-                first,
-                at_first,
-                last,
-            });
+        relays.look_at_walsenders(&session).await?;
+        if readable >= u64::from(rows) && ends.has_all(&relays, rows).await? {
+            break started.elapsed();
         }
-        ensure!(relay.is_running(), "the relay has ended by itself");
-        ensure!(now < LIMIT, "{records} records after {now:?}");
+        relays.all_run()?;
+        let waited = started.elapsed();
+        ensure!(waited < LIMIT, "{readable} of {rows} after {waited:?}");
+    };
+    let cpu = relays.cpu_time()?;
+    let peak = relays.stop().await?;
+
+    let (first, at_first) = first.context("no record was seen")?;
+    let after_first = rows.saturating_sub(u32::try_from(at_first)?);
+    Ok(RelayRun {
+        seconds: rounded(last.as_secs_f64()),
+        rows_per_second: rate(rows, last),
+        seconds_to_first_record: rounded(first.as_secs_f64()),
+        rows_per_second_after_first_record: rate(after_first, last.saturating_sub(first)),
+        cpu_us_per_row: micros_per_row(rows, cpu.relays),
+        walsender_cpu_us_per_row: micros_per_row(rows, cpu.walsenders),
+        peak_resident_mib: rounded(peak.0 as f64 / 1024.0),
+    })
+}
+
+/// Where the topic ends, for both kinds of reader.
+struct Ends {
+    readable: EndOffsets,
+    all: EndOffsets,
+}
+
+impl Ends {
+    fn of(topic: &Topic) -> Result<Self> {
+        Ok(Self {
+            readable: topic.ends(Isolation::ReadCommitted)?,
+            all: topic.ends(Isolation::ReadUncommitted)?,
+        })
+    }
+
+    /// Whether everything has been sent, and consumers that want committed records only can read all of it.
+    ///
+    /// The ends alone don't tell: every transaction adds to them besides its records. The relays alone don't either:
+    /// the broker ends a transaction in its partitions after it has told the producer that it is committed.
+    async fn has_all(&self, relays: &Relays, rows: u32) -> Result<bool> {
+        if relays.delivered().await? < u64::from(rows) {
+            return Ok(false);
+        }
+        let all = self.all.sum()?;
+        Ok(self.readable.sum()? >= all)
     }
 }

@@ -12,7 +12,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 
 use super::EventNumber;
-use crate::broker::{Topic, client_config};
+use crate::broker::{Isolation, Topic, client_config};
 
 /// How long one poll waits for a record: the consumer stops at the latest after this.
 const POLL: Duration = Duration::from_millis(50);
@@ -36,6 +36,7 @@ impl Arrivals {
             // Required for `assign`; nothing is ever committed in it.
             .set("group.id", "cdc-bench")
             .set("enable.auto.commit", "false")
+            .set("isolation.level", Isolation::ReadCommitted.name())
             // The broker answers at once when there is something; the client asks again at once.
             .set("fetch.wait.max.ms", "5")
             .set("fetch.queue.backoff.ms", "0")

@@ -1,19 +1,23 @@
 //! The results as Markdown.
 
+mod throughput;
+
 use std::fmt::Write as _;
 
 use super::target::Limit;
 use super::{Figures, Report, Target};
-use crate::drain::DrainFigures;
 use crate::idle::IdleFigures;
 use crate::latency::LatencyFigures;
 
-/// One table for the drained backlogs, one for all targets, and what they were measured on.
+use throughput::{comparisons, drains};
+
+/// What it was measured on, one table for all targets, two for the drained backlogs, and one for the rest.
 pub(crate) fn table(reports: &[Report]) -> String {
     let sections = [
         machines(reports),
         targets(reports),
         drains(reports),
+        comparisons(reports),
         rest(reports),
     ];
     let sections: Vec<_> = sections
@@ -65,44 +69,11 @@ fn targets(reports: &[Report]) -> String {
     text
 }
 
-fn drains(reports: &[Report]) -> String {
-    let mut rows = String::new();
-    for report in reports {
-        if let Figures::Drain(figures) = &report.figures {
-            line(&mut rows, format_args!("{}", drain(&report.case, figures)));
-        }
-    }
-    if rows.is_empty() {
-        return rows;
-    }
-    let header = "| case | rows | rounds | pg_recvlogical, rows/s | cdc-relay, rows/s | ratio | after the first record, rows/s | ratio \
-                  | CPU a row: cdc-relay | walsender, to cdc-relay | walsender, to pg_recvlogical | peak memory |\n\
-                  |---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n";
-    header.to_owned() + &rows
-}
-
-fn drain(case: &str, figures: &DrainFigures) -> String {
-    format!(
-        "| {case} | {} | {} | {:.0} | {:.0} | **{:.2}** | {:.0} | {:.2} | {:.1} µs | {:.1} µs | {:.1} µs | {:.0} MiB |",
-        figures.rows,
-        figures.rounds.len(),
-        figures.median(|round| round.reference.rows_per_second),
-        figures.median(|round| round.relay.rows_per_second),
-        figures.ratio,
-        figures.median(|round| round.relay.rows_per_second_after_first_record),
-        figures.ratio_after_first_record,
-        figures.median(|round| round.relay.cpu_us_per_row),
-        figures.median(|round| round.relay.walsender_cpu_us_per_row),
-        figures.median(|round| round.reference.walsender_cpu_us_per_row),
-        figures.peak_resident_mib,
-    )
-}
-
 fn rest(reports: &[Report]) -> String {
     let mut rows = String::new();
     for report in reports {
         match &report.figures {
-            Figures::Drain(_) => {}
+            Figures::Drain(_) | Figures::Comparison(_) => {}
             Figures::Latency(figures) => latency(&mut rows, figures),
             Figures::Idle(figures) => idle(&mut rows, figures),
         }
@@ -116,10 +87,11 @@ fn rest(reports: &[Report]) -> String {
 fn latency(rows: &mut String, figures: &LatencyFigures) {
     let seen = &figures.commit_to_consumer;
     let (events, rate) = (figures.events, figures.events_per_second);
+    let delivery = figures.delivery.name();
     line(
         rows,
         format_args!(
-            "| commit → record at a consumer, {events} events at {rate:.0}/s | p50 {:.1} ms, p99 {:.1} ms, p99.9 {:.1} ms, max {:.1} ms |",
+            "| `{delivery}`: commit → record at a consumer, {events} events at {rate:.0}/s | p50 {:.1} ms, p99 {:.1} ms, p99.9 {:.1} ms, max {:.1} ms |",
             seen.p50_ms, seen.p99_ms, seen.p99_9_ms, seen.max_ms
         ),
     );
@@ -129,7 +101,7 @@ fn latency(rows: &mut String, figures: &LatencyFigures) {
     line(
         rows,
         format_args!(
-            "| commit → broker's acknowledgement, by the relay's histogram | p50 {}, p99 {} |",
+            "| `{delivery}`: commit → broker's acknowledgement, by the relay's histogram | p50 {}, p99 {} |",
             bound(acks.p50_ms),
             bound(acks.p99_ms)
         ),
@@ -137,7 +109,7 @@ fn latency(rows: &mut String, figures: &LatencyFigures) {
     line(
         rows,
         format_args!(
-            "| cdc-relay under this load | {:.1} % of a core, {:.0} MiB at most |",
+            "| `{delivery}`: cdc-relay under this load | {:.1} % of a core, {:.0} MiB at most |",
             figures.cpu_percent, figures.peak_resident_mib
         ),
     );
