@@ -4,7 +4,10 @@
 //! missed because of another test.
 
 mod availability;
+mod checkpoints;
 mod delivery;
+mod exactly_once;
+mod gaps;
 mod heavy;
 mod idle;
 mod kafka_faults;
@@ -20,5 +23,6 @@ mod routing;
 mod schema_changes;
 mod shutdown;
 mod slots;
+mod takeover;
 mod transactions;
 mod values;

@@ -116,12 +116,8 @@ async fn settings_of_the_database_do_not_change_a_byte() -> Result<()> {
         .await?;
     let records = records_until(&scenario, "3").await?;
     let keys: Vec<_> = records.iter().map(|record| record.key_text()).collect();
-    let expected = [
-        "2024-01-31",
-        "1 year 2 days 03:04:05",
-        "0.30000000000000004",
-    ]
-    .map(Some);
+    // A date is the number of its day, as Debezium writes it.
+    let expected = ["19753", "1 year 2 days 03:04:05", "0.30000000000000004"].map(Some);
     ensure!(keys == expected, "{keys:?}");
     ensure!(
         records[0].value.as_deref() == Some(&[b'\\', 0, 0xff, b'A']),

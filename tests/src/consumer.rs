@@ -1,6 +1,8 @@
 //! The consumer at the end of the pipeline, which writes down what it sees.
 
+mod isolation;
 mod poll;
+mod source;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,11 +11,14 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
+use crate::delivery::Delivery;
 use crate::journal::Journal;
 use crate::ledger::Verdict;
 use crate::topics::Topics;
 use crate::wait::{Look, until};
+pub use isolation::Isolation;
 use poll::PollLoop;
+use source::Source;
 
 /// How long reading the topics to their end may take, once everything has been seen.
 const READ_TO_END: Duration = Duration::from_secs(30);
@@ -23,6 +28,7 @@ const READ_TO_END: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct Consumer {
     journal: Journal,
+    promise: Delivery,
     signals: Arc<Signals>,
     thread: Option<JoinHandle<()>>,
 }
@@ -36,18 +42,30 @@ struct Signals {
 }
 
 impl Consumer {
-    /// Starts to read.
+    /// Starts to read; what `promise` says of duplicates is what they are judged by.
     ///
     /// # Errors
     /// Fails if there is no thread or client to be had; the broker need not be up.
-    pub fn start(brokers: &str, topics: &Topics, journal: &Journal) -> Result<Self> {
+    pub fn start(
+        brokers: &str,
+        topics: &Topics,
+        journal: &Journal,
+        isolation: Isolation,
+        promise: Delivery,
+    ) -> Result<Self> {
         let signals = Arc::new(Signals::default());
-        let poll_loop = PollLoop::new(brokers, topics, journal.clone(), Arc::clone(&signals))?;
+        let source = Source {
+            brokers: brokers.to_owned(),
+            isolation,
+            journal: journal.clone(),
+        };
+        let poll_loop = PollLoop::new(source, topics, Arc::clone(&signals))?;
         let thread = std::thread::Builder::new()
             .name("consumer".into())
             .spawn(|| poll_loop.run())?;
         Ok(Self {
             journal: journal.clone(),
+            promise,
             signals,
             thread: Some(thread),
         })
@@ -64,15 +82,13 @@ impl Consumer {
         self.signals.read_to_end.store(true, Ordering::Relaxed);
         until(READ_TO_END, "the end of the topics", async || {
             let ended = self.thread.as_ref().is_none_or(JoinHandle::is_finished);
-            ensure!(!ended, "the consumer's thread has panicked");
-            Ok(Look::when(
-                self.signals.at_end.load(Ordering::Relaxed),
-                "more to read",
-            ))
+            let at_end = self.signals.at_end.load(Ordering::Relaxed);
+            ensure!(at_end || !ended, "the consumer's thread has panicked");
+            Ok(Look::when(at_end, "more to read"))
         })
         .await
         .context("read the topics to their end")?;
-        Ok(self.journal.verdict())
+        Ok(self.journal.verdict(self.promise))
     }
 }
 

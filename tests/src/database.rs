@@ -73,12 +73,7 @@ impl Database {
     /// # Errors
     /// Fails if the server is down.
     pub async fn current_lsn(&self) -> Result<Lsn> {
-        let row = self
-            .session()
-            .await?
-            .query_one("SELECT (pg_current_wal_lsn() - '0/0')::bigint", &[])
-            .await?;
-        Ok(Lsn::from_difference(row.get(0)))
+        self.session().await?.current_lsn().await
     }
 
     /// Commits `rows` rows of about 1 KiB to a table that no publication contains; the log's end after that.

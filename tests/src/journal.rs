@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
+use crate::delivery::Delivery;
 use crate::event::{Event, Fate, Foreign, RunId};
 use crate::ledger::{Counts, Ledger, Received, Verdict};
 use crate::stopwatch::{Latency, Phase, Stopwatch};
@@ -80,8 +81,8 @@ impl Journal {
     }
 
     /// The judgement; see [`Ledger::verdict`].
-    pub fn verdict(&self) -> Verdict {
-        self.state().ledger.verdict()
+    pub fn verdict(&self, promise: Delivery) -> Verdict {
+        self.state().ledger.verdict(promise)
     }
 
     /// The latency of calm phases, so far.

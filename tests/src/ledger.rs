@@ -5,6 +5,7 @@ mod verdict;
 
 use std::collections::{BTreeMap, HashSet};
 
+use crate::delivery::Delivery;
 use crate::event::{Event, Fate, Foreign, Key, Seq};
 use key_ledger::{KeyLedger, Sight};
 
@@ -121,8 +122,8 @@ impl Ledger {
         }
     }
 
-    /// The judgement, once the writer has stopped and the topics were read to their end.
-    pub fn verdict(&self) -> Verdict {
+    /// The judgement, once the writer has stopped and the topics were read to their end, where `promise` was made.
+    pub fn verdict(&self, promise: Delivery) -> Verdict {
         let unknown: u64 = self.keys.values().map(KeyLedger::unpromised).sum();
         let mut examples = self.examples.clone();
         let first_lost = self.keys.iter().find(|(_, key)| key.missing() > 0);
@@ -131,6 +132,7 @@ impl Ledger {
             examples.push(format!("{seq} of key {name} never came"));
         }
         Verdict {
+            promise,
             committed: self.committed,
             received: self.seen,
             lost: self.missing(),

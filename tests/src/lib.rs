@@ -13,9 +13,11 @@
 
 pub mod admin;
 pub mod chaos;
+pub mod checkpoints;
 mod cleanup;
 pub mod consumer;
 pub mod database;
+pub mod delivery;
 pub mod event;
 pub mod interrupt;
 pub mod journal;
@@ -33,5 +35,6 @@ pub mod topics;
 pub mod wait;
 pub mod workload;
 
+pub use delivery::Delivery;
 pub use ledger::Verdict;
 pub use scenario::Scenario;

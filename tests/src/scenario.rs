@@ -2,8 +2,10 @@
 
 use anyhow::Result;
 
-use crate::consumer::Consumer;
+use crate::checkpoints::Checkpoints;
+use crate::consumer::{Consumer, Isolation};
 use crate::database::Database;
+use crate::delivery::Delivery;
 use crate::journal::Journal;
 use crate::proxy::Proxy;
 use crate::random;
@@ -18,6 +20,7 @@ use crate::workload::{self, KEYS, Writer};
 #[derive(Debug)]
 pub struct Scenario {
     options: RelayOptions,
+    delivery: Delivery,
     journal: Journal,
     log: Log,
     show_log: bool,
@@ -48,6 +51,17 @@ impl Scenario {
         Ok(scenario)
     }
 
+    /// Like [`private`](Self::private), or [`shared`](Self::shared) if there are none to be broken.
+    ///
+    /// # Errors
+    /// As theirs.
+    pub async fn with_own(components: &[Component]) -> Result<Self> {
+        match components {
+            [] => Self::shared().await,
+            components => Self::private(components).await,
+        }
+    }
+
     /// On the given servers, keeping the relays' log to itself.
     ///
     /// # Errors
@@ -61,6 +75,7 @@ impl Scenario {
         let show_log = false;
         let scenario = Self {
             options,
+            delivery: Delivery::default(),
             journal,
             log,
             show_log,
@@ -82,6 +97,14 @@ impl Scenario {
     #[must_use]
     pub fn with(mut self, variable: &str, value: impl Into<String>) -> Self {
         self.options = self.options.clone().with(variable, value);
+        self
+    }
+
+    /// Relays that are started from now on make this promise, by which consumers that are started from now on judge.
+    #[must_use]
+    pub fn delivering(mut self, delivery: Delivery) -> Self {
+        self.options = self.options.clone().delivering(delivery);
+        self.delivery = delivery;
         self
     }
 
@@ -132,12 +155,36 @@ impl Scenario {
             .collect()
     }
 
-    /// A consumer of all topics, from the beginning.
+    /// A consumer of all committed records, from the beginning.
     ///
     /// # Errors
     /// Fails if there is no thread or client to be had.
     pub fn consumer(&self) -> Result<Consumer> {
-        Consumer::start(self.services.kafka_brokers(), &self.topics, &self.journal)
+        self.consumer_of(Isolation::Committed)
+    }
+
+    /// A consumer of all topics, from the beginning.
+    ///
+    /// # Errors
+    /// Fails if there is no thread or client to be had.
+    pub fn consumer_of(&self, isolation: Isolation) -> Result<Consumer> {
+        // Of aborted transactions nothing is promised to those who read them.
+        let promise = match isolation {
+            Isolation::Committed => self.delivery,
+            Isolation::Everything => Delivery::AtLeastOnce,
+        };
+        let brokers = self.services.kafka_brokers();
+        Consumer::start(brokers, &self.topics, &self.journal, isolation, promise)
+    }
+
+    /// What relays that are started now promise.
+    pub fn delivery(&self) -> Delivery {
+        self.delivery
+    }
+
+    /// What the relays have noted about how far they have come.
+    pub fn checkpoints(&self) -> Checkpoints {
+        Checkpoints::new(self.services.kafka_brokers(), self.topics.of_checkpoints())
     }
 
     /// What was promised and seen so far.

@@ -39,6 +39,11 @@ impl Topics {
             .map(|aggregate| format!("{}{}", self.prefix, aggregate.name()))
             .collect()
     }
+
+    /// The topic of the relay's checkpoints.
+    pub fn of_checkpoints(&self) -> String {
+        format!("{}checkpoint", self.prefix)
+    }
 }
 
 impl Drop for Topics {

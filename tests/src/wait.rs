@@ -46,18 +46,19 @@ impl<'a> Wait<'a> {
         }
     }
 
+    /// Whether the limit is exceeded.
+    pub fn is_over(&self) -> bool {
+        self.started.elapsed() >= self.limit
+    }
+
     /// Pauses before the next look.
     ///
     /// # Errors
     /// Fails once the limit is exceeded, with what was waited for and `seen` last.
     pub async fn again(&self, seen: impl Display) -> Result<()> {
-        let Self {
-            started,
-            limit,
-            what,
-        } = *self;
+        let Self { limit, what, .. } = *self;
         ensure!(
-            started.elapsed() < limit,
+            !self.is_over(),
             "waited {limit:?} for {what}; last seen: {seen}"
         );
         tokio::time::sleep(INTERVAL).await;

@@ -22,9 +22,9 @@ pub(crate) use admin::{AdminConfig, ListenAddress};
 pub(crate) use effective::effective;
 pub(crate) use kafka::KafkaConfig;
 pub(crate) use layers::Layers;
-pub(crate) use outbox::{OutboxConfig, OutboxTable, TopicTemplate, quote_identifier};
+pub(crate) use outbox::{OutboxConfig, OutboxTable, quote_identifier};
 pub(crate) use postgres::PostgresConfig;
-pub(crate) use relay::RelayConfig;
+pub(crate) use relay::{Delivery, OnGap, Poison, RelayConfig, Snapshot};
 use value::{Size, Span};
 
 use crate::failure::Failure;

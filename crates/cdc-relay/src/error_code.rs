@@ -89,6 +89,8 @@ error_codes! {
     SlotLost = "CDC0026" => Refused,
     /// A transaction holds back the slot.
     OldTransaction = "CDC0027" => Refused,
+    /// The slot does not continue where the relay stopped.
+    Gap = "CDC0028" => Refused,
     /// The outbox table does not exist.
     OutboxTableMissing = "CDC0030" => Refused,
     /// A column of the outbox contract does not exist.
@@ -97,6 +99,8 @@ error_codes! {
     OutboxRowInvalid = "CDC0032" => Refused,
     /// A migration of schema `cdc` failed.
     Migration = "CDC0033" => Refused,
+    /// The rows of the outbox tables cannot be read or compared.
+    Backfill = "CDC0034" => Refused,
     /// Kafka cannot be reached.
     KafkaUnreachable = "CDC0040" => Refused,
     /// Kafka refuses the credentials.
@@ -109,6 +113,8 @@ error_codes! {
     TopicNotAuthorised = "CDC0044" => Refused,
     /// Kafka refuses a request for another reason.
     KafkaRefused = "CDC0045" => Refused,
+    /// The checkpoint is not what this version writes.
+    CheckpointUnreadable = "CDC0046" => Refused,
     /// The address of the admin server cannot be used.
     AdminAddress = "CDC0050" => Refused,
     /// The relay is not running, or says that it is unhealthy.

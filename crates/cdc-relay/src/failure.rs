@@ -5,6 +5,7 @@ mod kafka;
 mod postgres;
 mod relay;
 mod report;
+mod store;
 
 use std::error::Error;
 use std::fmt;
@@ -73,6 +74,11 @@ impl Failure {
     /// What the reader can do.
     pub(crate) fn remedy(&self) -> &str {
         &self.remedy
+    }
+
+    /// The causes, outermost first.
+    pub(crate) fn causes(&self) -> Vec<String> {
+        report::causes(self)
     }
 
     /// What happened and its causes in one line, for logs and `/status`.

@@ -10,6 +10,12 @@ pub(crate) const EVENTS: &str = "cdc_relay_events_total";
 pub(crate) const TRANSACTIONS: &str = "cdc_relay_transactions_total";
 /// Updates, deletes and truncations in the stream, which are no events.
 pub(crate) const IGNORED_CHANGES: &str = "cdc_relay_ignored_changes_total";
+/// Events that came again from PostgreSQL and were not sent again.
+pub(crate) const SUPPRESSED: &str = "cdc_relay_duplicates_suppressed_total";
+/// Events that can't be sent and were stored instead. Label: [`REASON`].
+pub(crate) const PARKED: &str = "cdc_relay_parked_events_total";
+/// Slots that did not continue where the relay stopped.
+pub(crate) const GAPS: &str = "cdc_relay_gaps_total";
 /// From the commit in PostgreSQL to Kafka's acknowledgement.
 pub(crate) const COMMIT_TO_ACK: &str = "cdc_relay_commit_to_ack_seconds";
 /// Write-ahead log that was received and is not confirmed yet.
@@ -33,6 +39,8 @@ pub(crate) const KAFKA_ANSWERS: &str = "cdc_relay_kafka_answers";
 
 /// Label: an error code.
 pub(crate) const CODE: &str = "code";
+/// Label: why an event can't be sent.
+pub(crate) const REASON: &str = "reason";
 
 /// Upper bounds of the latency histogram in seconds: from half a millisecond to a minute.
 pub(crate) const LATENCY_BUCKETS: [f64; 15] = [
@@ -51,6 +59,21 @@ pub(crate) fn describe() {
         IGNORED_CHANGES,
         Unit::Count,
         "Updates, deletes and truncations, which are no events."
+    );
+    describe_counter!(
+        SUPPRESSED,
+        Unit::Count,
+        "Events that came again from PostgreSQL and were not sent again."
+    );
+    describe_counter!(
+        PARKED,
+        Unit::Count,
+        "Events that can't be sent and were stored instead."
+    );
+    describe_counter!(
+        GAPS,
+        Unit::Count,
+        "Slots that did not continue where the relay stopped."
     );
     describe_histogram!(
         COMMIT_TO_ACK,

@@ -9,34 +9,48 @@
 //! Whatever goes wrong, there is one way to go on: end the session, connect anew, and stream from the position
 //! that the slot has confirmed. Nothing is confirmed before Kafka has acknowledged it, so nothing is lost.
 
+mod backfill;
+mod careful;
+mod checkpoint;
+mod coverage;
 mod error;
-mod headers;
-mod layout;
-mod message;
+mod gap;
+mod kafka_side;
 mod metrics;
+mod open;
+mod outbound;
+mod park;
 mod pipeline;
 mod preflight;
-mod row;
+mod server_watch;
 mod session;
+mod slot;
 mod stall;
 mod topic;
+mod topics;
 
-use std::convert::Infallible;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use cdc_event::Backoff;
 use cdc_kafka::{KafkaOptions, Limits, TopicSettings};
-use pg_replication::{ConnectOptions, PublicationName, SlotName};
+use cdc_outbox::Encoder;
+use pg_replication::{ConnectOptions, PublicationName, ReplicationStream, SlotName};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use self::careful::Careful;
 use self::error::Next;
 pub(crate) use self::error::RelayError;
+pub(crate) use self::gap::Gap;
 pub(crate) use self::metrics::RelayMetrics;
+use self::pipeline::Contract;
+use self::server_watch::ServerWatch;
+use self::open::Beginning;
 use self::session::RelaySession;
 use crate::admin::{Phase, RelayState};
-use crate::config::Config;
+use crate::config::{Config, OnGap, Poison};
 use crate::failure::Failure;
 use crate::metric;
 
@@ -58,6 +72,7 @@ const PRODUCER_FAREWELL: Duration = Duration::from_secs(5);
 pub(crate) struct Relay {
     config: Config,
     postgres: ConnectOptions,
+    store: ConnectOptions,
     slot: SlotName,
     publication: PublicationName,
     kafka: KafkaOptions,
@@ -76,6 +91,7 @@ impl Relay {
         };
         Self {
             postgres: config.postgres.options(),
+            store: config.postgres.options(),
             slot: config.relay.slot.clone(),
             publication: config.relay.publication.clone(),
             kafka: config.kafka.options(),
@@ -97,12 +113,13 @@ impl Relay {
     /// What stays until somebody changes something: see [`RelayError::next`].
     pub(crate) async fn run(&self, shutdown: &CancellationToken) -> Result<(), Failure> {
         let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+        let mut beginning = Beginning::default();
         loop {
             let started = Instant::now();
-            let Err(error) = self.one_session(shutdown).await else {
+            let Err(error) = self.one_session(shutdown, &mut beginning).await else {
                 return Ok(());
             };
-            let next = error.next();
+            let next = self.next(&error);
             let failure = Failure::from_relay(error, &self.config);
             if shutdown.is_cancelled() {
                 tracing::warn!(
@@ -133,10 +150,42 @@ impl Relay {
         }
     }
 
-    async fn one_session(&self, shutdown: &CancellationToken) -> Result<(), RelayError> {
+    /// How rows become records.
+    fn contract(&self) -> Result<Contract, RelayError> {
+        let config = self.config.outbox.clone();
+        Ok(Contract {
+            encoder: Encoder::new(config.settings())?,
+            config,
+            not_null: HashMap::new(),
+        })
+    }
+
+    fn watch(&self) -> ServerWatch {
+        ServerWatch::start(self.postgres.clone(), self.slot.clone())
+    }
+
+    /// What follows on an error, given the policies for poison and gaps.
+    fn next(&self, error: &RelayError) -> Next {
+        let relay = &self.config.relay;
+        match error {
+            // The other gaps are bridged before there is a session.
+            RelayError::Gap(Gap::OtherHistory { .. }) if relay.on_gap != OnGap::Fail => {
+                Next::Reconnect
+            }
+            _ if relay.poison == Poison::Park && error.poison().is_some() => Next::Reconnect,
+            _ => error.next(),
+        }
+    }
+
+    /// One session; `beginning` is how it is to begin, and comes back as the next one is to begin.
+    async fn one_session(
+        &self,
+        shutdown: &CancellationToken,
+        beginning: &mut Beginning,
+    ) -> Result<(), RelayError> {
         let mut session = tokio::select! {
             () = shutdown.cancelled() => return Ok(()),
-            session = RelaySession::open(self) => session?,
+            session = RelaySession::open(self, std::mem::take(beginning)) => session?,
         };
         let outcome = session.run(shutdown).await;
         match outcome {
@@ -145,13 +194,19 @@ impl Relay {
                 let deadline = Instant::now() + self.config.relay.shutdown_deadline.get();
                 session.stop(deadline).await
             }
-            Err(error) if error.next() == Next::Stop => {
+            Err(error) if self.next(&error) == Next::Stop => {
                 self.state.enter(Phase::Draining);
                 let deadline = Instant::now() + self.config.relay.shutdown_deadline.get();
                 session.stop_short(deadline).await;
                 Err(error)
             }
             Err(error) => {
+                if session.may_park(&error).is_some() {
+                    beginning.careful = Some(Careful::until(session.reached));
+                }
+                if let RelayError::Gap(gap) = &error {
+                    beginning.gap = Some(gap.clone());
+                }
                 session.abandon(PRODUCER_FAREWELL).await;
                 Err(error)
             }
@@ -189,11 +244,22 @@ fn random_fraction() -> f64 {
     fraction
 }
 
-/// The error that ended a wait which only an error can end.
-fn ended(held: Result<Infallible, pg_replication::Error>) -> RelayError {
-    let Err(source) = held;
-    RelayError::Postgres {
-        doing: "keep the connection alive",
-        source,
+/// Keeps the stream's connection alive without reading, until that ends in an error.
+///
+/// Cancellation safe.
+async fn hold(stream: &mut ReplicationStream, server: &ServerWatch) -> RelayError {
+    tokio::select! {
+        held = stream.hold() => {
+            let Err(source) = held;
+            RelayError::Postgres {
+                doing: "keep the connection alive",
+                source,
+            }
+        }
+        // With a backlog that nobody reads, the stream itself would not notice, and the server would wait for it.
+        () = server.stopping() => RelayError::Postgres {
+            doing: "keep the connection alive",
+            source: pg_replication::Error::ServerStopping,
+        },
     }
 }

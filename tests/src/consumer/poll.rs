@@ -1,19 +1,18 @@
 //! The consumer's thread.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::message::{BorrowedMessage, Headers, Message};
+use rdkafka::error::KafkaError;
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::Signals;
-use crate::event::{Event, Foreign};
-use crate::journal::Journal;
-use crate::topics::{Topics, client_config};
+use super::source::{Positions, Source};
+use crate::topics::Topics;
 
 /// How long one poll waits for a record.
 const POLL: Duration = Duration::from_millis(20);
@@ -21,61 +20,59 @@ const POLL: Duration = Duration::from_millis(20);
 /// Time between two looks for topics that don't exist yet.
 const LOOK_FOR_TOPICS: Duration = Duration::from_millis(250);
 
-/// With records left to read and none coming for this long, the consumer is given up.
+/// With an end to be reached and nothing coming for this long, a client is given up for a new one.
 const STALLED: Duration = Duration::from_secs(5);
 
 /// How long the broker may take to answer a question.
 const ANSWER: Duration = Duration::from_secs(2);
 
 pub(super) struct PollLoop {
-    brokers: String,
-    consumer: BaseConsumer,
-    journal: Journal,
+    source: Source,
     signals: Arc<Signals>,
+    consumer: BaseConsumer,
     awaited: Vec<String>,
     next_look: Instant,
-    last_record: Instant,
-    /// The offset after the last record read, per partition assigned.
-    positions: HashMap<(String, i32), i64>,
+    /// Of every partition assigned.
+    positions: Positions,
 }
 
 impl PollLoop {
-    pub(super) fn new(
-        brokers: &str,
-        topics: &Topics,
-        journal: Journal,
-        signals: Arc<Signals>,
-    ) -> Result<Self> {
-        let consumer = open(brokers, &journal)?;
-        let awaited = topics.of_workload();
-        let positions = HashMap::new();
+    pub(super) fn new(source: Source, topics: &Topics, signals: Arc<Signals>) -> Result<Self> {
         Ok(Self {
-            brokers: brokers.to_owned(),
-            consumer,
-            journal,
+            consumer: source.open()?,
+            source,
             signals,
-            awaited,
+            awaited: topics.of_workload(),
             next_look: Instant::now(),
-            last_record: Instant::now(),
-            positions,
+            positions: Positions::new(),
         })
     }
 
     pub(super) fn run(mut self) {
-        while !self.signals.stop.load(Ordering::Relaxed) {
+        while !self.is_stopped() && !self.signals.read_to_end.load(Ordering::Relaxed) {
             if !self.awaited.is_empty() && Instant::now() >= self.next_look {
                 self.look_for_topics();
             }
-            match self.consumer.poll(POLL) {
-                Some(Ok(record)) => {
-                    Self::take(&self.journal, &mut self.positions, &record);
-                    self.last_record = Instant::now();
-                }
-                // The broker is away or back; librdkafka goes on by itself.
-                Some(Err(_)) => {}
-                None => self.note_end(),
+            // After an error, librdkafka goes on by itself when the broker is back.
+            if let Some(Ok(record)) = self.consumer.poll(POLL) {
+                self.source.take(&record, &mut self.positions);
             }
         }
+        self.look_for_topics();
+        let topics: BTreeSet<_> = self
+            .positions
+            .keys()
+            .map(|(topic, _)| topic.clone())
+            .collect();
+        for topic in topics {
+            while !self.is_stopped() && !self.reads_to_end(&topic) {}
+        }
+        let at_end = !self.is_stopped();
+        self.signals.at_end.store(at_end, Ordering::Relaxed);
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.signals.stop.load(Ordering::Relaxed)
     }
 
     fn look_for_topics(&mut self) {
@@ -97,92 +94,39 @@ impl PollLoop {
         self.next_look = Instant::now() + LOOK_FOR_TOPICS;
     }
 
-    fn take(
-        journal: &Journal,
-        positions: &mut HashMap<(String, i32), i64>,
-        record: &BorrowedMessage<'_>,
-    ) {
-        let partition = record.partition();
-        if let Some(position) = positions.get_mut(&(record.topic().to_owned(), partition)) {
-            *position = record.offset() + 1;
-        }
-        journal.receive(read(journal, record), partition);
-    }
-
-    fn note_end(&mut self) {
-        if !self.signals.read_to_end.load(Ordering::Relaxed)
-            || self.signals.at_end.load(Ordering::Relaxed)
-        {
-            return;
-        }
-        self.look_for_topics();
-        let at_end = self
+    /// Reads what `topic` has beyond the positions. False if that should be tried again.
+    ///
+    /// The end is where the broker says it is, to a client that has asked after the last event was sent: offsets do not
+    /// tell, since aborted records and the marks of transactions have some too. Each topic has a client of its own, since
+    /// librdkafka's report of an end names the partition, but not the topic.
+    ///
+    /// A new client is also the cure for librdkafka's issue 5430: it forgets a partition for good whose broker was
+    /// fenced for a moment.
+    fn reads_to_end(&mut self, topic: &str) -> bool {
+        let of_topic = |position: &(&(String, i32), &i64)| position.0.0 == topic;
+        let Ok(consumer) = self.source.open_at(self.positions.iter().filter(of_topic)) else {
+            return false;
+        };
+        let mut unread: HashSet<i32> = self
             .positions
             .iter()
-            .all(|((topic, partition), &position)| {
-                let watermarks = self.consumer.fetch_watermarks(topic, *partition, ANSWER);
-                watermarks.is_ok_and(|(_, end)| position >= end)
-            });
-        self.signals.at_end.store(at_end, Ordering::Relaxed);
-        if !at_end && self.last_record.elapsed() > STALLED {
-            self.reopen();
-        }
-    }
-
-    /// librdkafka forgets a partition for good whose broker was fenced for a moment (its issue 5430). What is
-    /// tested is the relay, not the consumer: it gets a new one, at the same positions.
-    fn reopen(&mut self) {
-        let mut positions = TopicPartitionList::new();
-        for ((topic, partition), &position) in &self.positions {
-            if positions
-                .add_partition_offset(topic, *partition, Offset::Offset(position))
-                .is_err()
-            {
-                return;
+            .filter(of_topic)
+            .map(|((_, partition), _)| *partition)
+            .collect();
+        let mut last_news = Instant::now();
+        while !unread.is_empty() {
+            if self.is_stopped() || last_news.elapsed() > STALLED {
+                return false;
             }
+            match consumer.poll(POLL) {
+                Some(Ok(record)) => self.source.take(&record, &mut self.positions),
+                Some(Err(KafkaError::PartitionEOF(partition))) => {
+                    unread.remove(&partition);
+                }
+                Some(Err(_)) | None => continue,
+            }
+            last_news = Instant::now();
         }
-        if let Ok(consumer) = open(&self.brokers, &self.journal)
-            && consumer.incremental_assign(&positions).is_ok()
-        {
-            self.consumer = consumer;
-            self.last_record = Instant::now();
-        }
+        true
     }
-}
-
-fn open(brokers: &str, journal: &Journal) -> Result<BaseConsumer> {
-    let consumer = client_config(brokers)
-        // Required for `assign`; nothing is ever committed in it.
-        .set("group.id", format!("e2e-{}", journal.run()))
-        .set("enable.auto.commit", "false")
-        .set("auto.offset.reset", "earliest")
-        .set("isolation.level", "read_committed")
-        .set("fetch.error.backoff.ms", "50")
-        .create()?;
-    Ok(consumer)
-}
-
-/// The event in a record: header `id`, key and value must all fit, and so must the topic.
-fn read(journal: &Journal, record: &BorrowedMessage<'_>) -> Result<Event, Foreign> {
-    let headers = record
-        .headers()
-        .into_iter()
-        .flat_map(|headers| headers.iter());
-    let mut ids = headers
-        .filter(|header| header.key == "id")
-        .filter_map(|header| header.value);
-    let id = ids.next().unwrap_or_default();
-    if ids.next().is_some() {
-        return Err(Foreign("a record has two headers `id`".into()));
-    }
-    let key = record.key().unwrap_or_default();
-    let event = Event::read(journal.run(), id, key, record.payload().unwrap_or_default())?;
-    let aggregate = event.key.aggregate().name();
-    if record.topic().rsplit('.').next() != Some(aggregate) {
-        return Err(Foreign(format!(
-            "{aggregate} came in topic {}",
-            record.topic()
-        )));
-    }
-    Ok(event)
 }

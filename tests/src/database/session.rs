@@ -7,7 +7,7 @@ use anyhow::Result;
 use tokio::task::JoinSet;
 use tokio_postgres::{Client, NoTls};
 
-use super::DatabaseUrl;
+use super::{DatabaseUrl, Lsn};
 
 /// How long connecting may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -46,6 +46,16 @@ impl Session {
             client,
             _connection: tasks,
         })
+    }
+
+    /// The end of the server's log, written so far: past every commit that this session has made.
+    ///
+    /// # Errors
+    /// Fails if the connection is lost.
+    pub async fn current_lsn(&self) -> Result<Lsn> {
+        let query = "SELECT (pg_current_wal_lsn() - '0/0')::bigint";
+        let row = self.client.query_one(query, &[]).await?;
+        Ok(Lsn::from_difference(row.get(0)))
     }
 }
 

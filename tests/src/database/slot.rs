@@ -1,9 +1,10 @@
 //! What PostgreSQL says about a replication slot and the process that serves it.
 
 use std::fmt;
+use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Error, Result};
 
 use super::Database;
 use crate::wait::{Look, until};
@@ -16,6 +17,17 @@ impl Lsn {
     /// From the SQL expression `(lsn - '0/0')::bigint`.
     pub(super) fn from_difference(bytes: i64) -> Self {
         Self(bytes.cast_unsigned())
+    }
+}
+
+impl FromStr for Lsn {
+    type Err = Error;
+
+    /// From PostgreSQL's notation, such as `16/B374D848`.
+    fn from_str(text: &str) -> Result<Self> {
+        let (high, low) = text.split_once('/').context("an LSN has a slash")?;
+        let half = |digits| u32::from_str_radix(digits, 16).map(u64::from);
+        Ok(Self(half(high)? << 32 | half(low)?))
     }
 }
 

@@ -4,18 +4,21 @@ use std::fmt;
 
 use anyhow::{Result, ensure};
 
+use crate::delivery::Delivery;
 use crate::report::Table;
 
 /// What was promised and what was seen, at the end of a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Verdict {
+    /// What was promised about duplicates.
+    pub promise: Delivery,
     /// Events committed.
     pub committed: u64,
     /// Distinct events received.
     pub received: u64,
     /// Events committed and never received. Promised: 0.
     pub lost: u64,
-    /// Records beyond the first of their event. Allowed: delivery is at least once.
+    /// Records beyond the first of their event. Promised: 0, if delivery is exactly once.
     pub duplicates: u64,
     /// Events whose first record came before that of a lower number of their key, or in another partition. Promised: 0.
     pub order_violations: u64,
@@ -32,7 +35,11 @@ pub struct Verdict {
 impl Verdict {
     /// Whether every promise was kept.
     pub fn is_clean(&self) -> bool {
-        self.lost + self.order_violations + self.rolled_back_seen + self.unknown == 0
+        let unwanted = match self.promise {
+            Delivery::ExactlyOnce => self.duplicates,
+            Delivery::AtLeastOnce => 0,
+        };
+        self.lost + self.order_violations + self.rolled_back_seen + self.unknown + unwanted == 0
     }
 
     /// Duplicates in percent of the events received; 0 if there were none.
@@ -72,7 +79,11 @@ impl Verdict {
         table.row(["rolled back and seen", "0", &seen]);
         table.row(["altered or unknown", "0", &self.unknown.to_string()]);
         let share = format!("{} ({:.1} %)", self.duplicates, self.duplicate_percent());
-        table.row(["duplicates", "re-delivered tails", &share]);
+        let promised = match self.promise {
+            Delivery::ExactlyOnce => "0",
+            Delivery::AtLeastOnce => "re-delivered tails",
+        };
+        table.row(["duplicates", promised, &share]);
         table
     }
 }

@@ -22,7 +22,7 @@ pub(crate) fn effective(layers: &Layers) -> String {
 }
 
 fn table(layers: &Layers, name: &str, dict: &Dict, out: &mut String) {
-    let free = matches!(name, "kafka.client" | "kafka.producer");
+    let free = matches!(name, "kafka.client" | "kafka.producer" | "kafka.consumer");
     out.push_str(&format!("[{name}]\n"));
     let mut rows = Vec::new();
     leaves(dict, "", free, &mut rows);
@@ -76,7 +76,7 @@ fn value_text(table: &str, key: &str, value: &Value) -> String {
         "postgres" => {
             return toml_text(&Value::from(masked_url(value.as_str().unwrap_or_default())));
         }
-        "kafka.client" | "kafka.producer" => is_secret_property(key),
+        "kafka.client" | "kafka.producer" | "kafka.consumer" => is_secret_property(key),
         _ => false,
     };
     if masked {

@@ -21,6 +21,9 @@ pub(crate) struct KafkaConfig {
     /// librdkafka properties for producers only. Values may be secrets.
     #[serde(deserialize_with = "properties")]
     pub(crate) producer: BTreeMap<String, String>,
+    /// librdkafka properties for consumers only. Values may be secrets.
+    #[serde(deserialize_with = "properties")]
+    pub(crate) consumer: BTreeMap<String, String>,
     /// Topics that cdc-relay creates.
     pub(crate) topics: TopicsConfig,
 }
@@ -43,6 +46,7 @@ impl KafkaConfig {
             brokers: self.brokers.clone(),
             client: self.client.clone(),
             producer: self.producer.clone(),
+            consumer: self.consumer.clone(),
         }
     }
 
@@ -68,6 +72,7 @@ impl fmt::Debug for KafkaConfig {
             .field("brokers", &self.brokers)
             .field("client", &self.client.keys())
             .field("producer", &self.producer.keys())
+            .field("consumer", &self.consumer.keys())
             .field("topics", &self.topics)
             .finish()
     }

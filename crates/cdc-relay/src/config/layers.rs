@@ -14,7 +14,11 @@ use crate::failure::Failure;
 const DEFAULTS: &str = include_str!("../../../../config/default.toml");
 const PREFIX: &str = "CDC_";
 /// Tables whose keys are librdkafka's, not ours.
-const FREE_TABLES: [&[&str]; 2] = [&["kafka", "client"], &["kafka", "producer"]];
+const FREE_TABLES: [&[&str]; 3] = [
+    &["kafka", "client"],
+    &["kafka", "producer"],
+    &["kafka", "consumer"],
+];
 
 /// Keys without a usable default, and what they must do.
 const REQUIRED: [(&str, &str); 2] = [

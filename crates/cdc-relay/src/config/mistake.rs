@@ -58,7 +58,8 @@ pub(super) fn invalid_value(error: &figment::Error, origin: &str) -> Failure {
     let key = error.path.join(".");
     let secret = key.starts_with("postgres")
         || key.starts_with("kafka.client")
-        || key.starts_with("kafka.producer");
+        || key.starts_with("kafka.producer")
+        || key.starts_with("kafka.consumer");
     let what = match &error.kind {
         Kind::InvalidType(_, expected) if secret => {
             format!("the value of `{key}` ({origin}) must be {expected}")

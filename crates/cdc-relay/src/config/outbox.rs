@@ -1,15 +1,14 @@
 //! Section `[outbox]`.
 
 mod table;
-mod topic;
 
+use cdc_outbox::{Columns, OutboxSettings, TopicTemplate};
 use serde::Deserialize;
 
 use super::value::text;
 use super::{Invalid, require};
 
 pub(crate) use table::{OutboxTable, quote_identifier};
-pub(crate) use topic::TopicTemplate;
 
 /// What the outbox looks like.
 #[derive(Debug, Clone, Deserialize)]
@@ -60,6 +59,24 @@ impl OutboxConfig {
             require(!column.is_empty(), key, "name a column")?;
         }
         Ok(())
+    }
+
+    /// How rows become records.
+    pub(crate) fn settings(&self) -> OutboxSettings {
+        let defaults = OutboxSettings::default();
+        OutboxSettings {
+            columns: Columns {
+                id: self.id.clone(),
+                route_by: self.route_by.clone(),
+                key: self.key.clone(),
+                event_type: self.event_type.clone(),
+                payload: self.payload.clone(),
+                headers: Some(self.headers.clone()).filter(|name| !name.is_empty()),
+                ..defaults.columns
+            },
+            topic: self.topic.clone(),
+            ..defaults
+        }
     }
 
     /// The columns without which a row is not an event, each with its key in this section.

@@ -1,8 +1,10 @@
 //! Section `[relay]`.
 
+use std::num::NonZeroU32;
 use std::str::FromStr;
 use std::time::Duration;
 
+use cdc_outbox::is_topic_name;
 use pg_replication::{PublicationName, SlotName};
 use serde::Deserialize;
 
@@ -21,6 +23,21 @@ pub(crate) struct RelayConfig {
     /// What is promised about an event that is sent twice.
     #[serde(deserialize_with = "text")]
     pub(crate) delivery: Delivery,
+    /// Where the relay remembers how far it has come.
+    pub(crate) checkpoint_topic: String,
+    /// What to do when the slot does not continue where the relay stopped.
+    #[serde(deserialize_with = "text")]
+    pub(crate) on_gap: OnGap,
+    /// Whether rows from before the slot are sent.
+    #[serde(deserialize_with = "text")]
+    pub(crate) snapshot: Snapshot,
+    /// What to do with an event that can't be sent.
+    #[serde(deserialize_with = "text")]
+    pub(crate) poison: Poison,
+    /// How long a Kafka transaction stays open while the relay keeps up.
+    pub(crate) transaction_interval: Span,
+    /// The most records of a Kafka transaction.
+    pub(crate) transaction_max_records: NonZeroU32,
     /// Without one byte from PostgreSQL for this long, the connection counts as dead.
     pub(crate) wire_timeout: Span,
     /// How long an orderly stop may take.
@@ -34,6 +51,37 @@ pub(crate) struct RelayConfig {
 pub(crate) enum Delivery {
     /// Every committed event arrives; after a crash some arrive again.
     AtLeastOnce,
+    /// To a consumer that reads only what is committed, every committed event arrives once.
+    ExactlyOnce,
+}
+
+/// What to do when events may be missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OnGap {
+    /// Stop, and say what is missing.
+    Fail,
+    /// Say what is missing, and go on.
+    Accept,
+    /// Send what the outbox tables still have of it, and go on.
+    ReplayTable,
+}
+
+/// Which rows of the outbox are sent that were there before the slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Snapshot {
+    /// None.
+    Never,
+    /// All of them, before the stream.
+    Initial,
+}
+
+/// What becomes of an event that can't be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Poison {
+    /// Nothing after it is sent until somebody deals with it.
+    Stop,
+    /// It is stored in `cdc.failed_event`, and the others go on.
+    Park,
 }
 
 impl RelayConfig {
@@ -53,10 +101,17 @@ impl RelayConfig {
             "relay.max_in_flight",
             "be between \"64KiB\" and \"1GiB\"",
         )?;
-        // A mode with needs of its own states them here.
-        match self.delivery {
-            Delivery::AtLeastOnce => Ok(()),
-        }
+        require(
+            is_topic_name(&self.checkpoint_topic),
+            "relay.checkpoint_topic",
+            "be a topic name: letters, digits, '.', '_' and '-', at most 249",
+        )?;
+        require(
+            (Duration::from_millis(1)..=Duration::from_secs(5))
+                .contains(&self.transaction_interval.get()),
+            "relay.transaction_interval",
+            "be between \"1ms\" and \"5s\"",
+        )
     }
 }
 
@@ -64,15 +119,56 @@ impl FromStr for Delivery {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "at_least_once" => Ok(Self::AtLeastOnce),
-            "exactly_once" => Err(
-                "\"exactly_once\" is not in this version yet; the only mode is \"at_least_once\""
-                    .to_owned(),
-            ),
-            other => Err(format!(
-                "{other:?} is not a delivery mode; the only one is \"at_least_once\""
-            )),
-        }
+        one_of(
+            text,
+            "delivery mode",
+            &[
+                ("exactly_once", Self::ExactlyOnce),
+                ("at_least_once", Self::AtLeastOnce),
+            ],
+        )
     }
+}
+
+impl FromStr for OnGap {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        one_of(
+            text,
+            "answer to a gap",
+            &[
+                ("fail", Self::Fail),
+                ("accept", Self::Accept),
+                ("replay_table", Self::ReplayTable),
+            ],
+        )
+    }
+}
+
+impl FromStr for Snapshot {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let modes = [("never", Self::Never), ("initial", Self::Initial)];
+        one_of(text, "snapshot mode", &modes)
+    }
+}
+
+impl FromStr for Poison {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let policies = [("stop", Self::Stop), ("park", Self::Park)];
+        one_of(text, "poison policy", &policies)
+    }
+}
+
+/// The value of a word, or an error that names them all.
+fn one_of<T: Copy>(text: &str, what: &str, words: &[(&str, T)]) -> Result<T, String> {
+    let found = words.iter().find(|(word, _)| *word == text);
+    found.map(|(_, value)| *value).ok_or_else(|| {
+        let words: Vec<_> = words.iter().map(|(word, _)| format!("{word:?}")).collect();
+        format!("{text:?} is no {what}: {}", words.join(", "))
+    })
 }

@@ -30,13 +30,22 @@ fn explain(error: &Error, context: Context<'_>) -> Told {
     match error {
         Error::RefusedProperty { .. } | Error::InvalidProperty { .. } | Error::ClientCreation { .. } => (
             ErrorCode::KafkaProperty,
-            "the Kafka properties in [kafka.client] or [kafka.producer] cannot be used".to_owned(),
+            "the Kafka properties in [kafka.client], [kafka.producer] or [kafka.consumer] cannot be used".to_owned(),
             "correct or remove the property; librdkafka's CONFIGURATION.md lists them all".to_owned(),
         ),
         Error::Thread(_) | Error::Abandoned => {
             (ErrorCode::Internal, format!("could not {doing}"), "see the cause, and try again".to_owned())
         }
         Error::InvalidRecord { topic, .. } => row_invalid(topic, doing),
+        Error::Cancelled | Error::OutOfTurn { .. } => {
+            (ErrorCode::Internal, format!("could not {doing}"), "see the cause, and try again".to_owned())
+        }
+        Error::Transaction { .. } => (
+            ErrorCode::KafkaRefused,
+            format!("could not {doing}: the Kafka transaction failed"),
+            "the relay sends it again from the last checkpoint; if it happens often, look at the brokers' logs"
+                .to_owned(),
+        ),
         Error::Fatal { .. } => (
             ErrorCode::KafkaRefused,
             format!("could not {doing}: the Kafka producer lost its place in the order of records"),

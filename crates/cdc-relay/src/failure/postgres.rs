@@ -54,6 +54,7 @@ fn explain(error: &Error, context: Context<'_>) -> Told {
         Error::Io { .. } => unreachable(context, "the connection broke"),
         Error::Closed => unreachable(context, "the server closed the connection"),
         Error::Silent { .. } => unreachable(context, "the connection is dead: nothing comes from the server"),
+        Error::ServerStopping => unreachable(context, "the server is shutting down"),
         Error::TimedOut { .. } => unreachable(context, "the server did not answer in time"),
         Error::WrongRole { wanted } => (
             ErrorCode::PostgresUnreachable,
@@ -82,6 +83,7 @@ fn answered(error: &Error) -> bool {
         | Error::Io { .. }
         | Error::Closed
         | Error::Silent { .. }
+        | Error::ServerStopping
         | Error::TimedOut { .. }
         | Error::Client(_) => false,
     }

@@ -3,7 +3,7 @@
 use super::{Context, Failure};
 use crate::config::Config;
 use crate::error_code::ErrorCode;
-use crate::relay::RelayError;
+use crate::relay::{Gap, RelayError};
 
 impl Failure {
     /// What to tell about the end of a session. Whether it is tried again is decided by
@@ -17,18 +17,48 @@ impl Failure {
             RelayError::Kafka { doing, source } => {
                 return Self::from_kafka(source, Context::new(config, doing));
             }
-            RelayError::Refused { source } => {
+            RelayError::Refused { source, .. } => {
                 return Self::from_kafka(source, Context::new(config, "send an event"));
             }
+            RelayError::Transaction { source } => {
+                let context = Context::new(config, "commit a transaction");
+                return Self::from_kafka(source.into_error(), context);
+            }
+            RelayError::Store { source } => return Self::from_store(source, config),
+            RelayError::Backfill {
+                source: outbox_scan::Error::Postgres { doing, source },
+            } => return Self::from_postgres(source, Context::new(config, doing)),
+            RelayError::Backfill { .. } | RelayError::TooManyToCompare { .. } => (
+                ErrorCode::Backfill,
+                "see the cause; to go on without these rows, set `relay.on_gap = \"accept\"` or `relay.snapshot = \"never\"`"
+                    .to_owned(),
+            ),
+            RelayError::BackfillEnded => return Self::internal(error.to_string()),
+            RelayError::Checkpoint { .. } => (
+                ErrorCode::CheckpointUnreadable,
+                "run the version of cdc-relay that wrote it, or a newer one; if something else wrote to the topic, give \
+                 the relay another `relay.checkpoint_topic`"
+                    .to_owned(),
+            ),
+            RelayError::SlotMissing => (
+                ErrorCode::SlotMissing,
+                "run `cdc-relay init`, or correct `relay.slot`".to_owned(),
+            ),
+            RelayError::SlotLost => (ErrorCode::SlotLost, slot_lost(config)),
+            RelayError::Gap(ref gap) => (gap_code(gap), gap_remedy(gap)),
             RelayError::InvalidRow { .. } => (
                 ErrorCode::OutboxRowInvalid,
                 "nothing after this event is sent until it is dealt with, so that none is lost. Correct the \
                  [outbox] configuration if it is that; see the page for how to skip one event"
                     .to_owned(),
             ),
-            RelayError::MissingColumn(_) => (
+            RelayError::UnsuitableTable(_) => (
                 ErrorCode::OutboxColumnMissing,
                 "correct the column names in section [outbox], or the publication's column list".to_owned(),
+            ),
+            RelayError::InvalidSettings(_) => (
+                ErrorCode::InvalidValue,
+                "correct section [outbox]".to_owned(),
             ),
             RelayError::OutboxRenamed { .. } => (
                 ErrorCode::OutboxTableMissing,
@@ -49,9 +79,21 @@ impl Failure {
                      and SET (publish = 'insert')"
                 ),
             ),
+            RelayError::CheckpointTopicMissing { .. } => (
+                ErrorCode::TopicMissing,
+                "run `cdc-relay init`, or create it with one partition and cleanup.policy=compact, or set \
+                 `kafka.topics.create = true`"
+                    .to_owned(),
+            ),
             RelayError::TopicMissing { .. } => (
                 ErrorCode::TopicMissing,
                 "create the topic, or set `kafka.topics.create = true`".to_owned(),
+            ),
+            RelayError::TopicDenied { .. } => (
+                ErrorCode::TopicNotAuthorised,
+                "allow the client's principal to describe and write the topic, and to create it if it does not exist \
+                 (kafka-acls --producer --topic NAME)"
+                    .to_owned(),
             ),
             RelayError::ProducerStalled => (
                 ErrorCode::KafkaRefused,
@@ -64,7 +106,47 @@ impl Failure {
         let failure = Self::new(code, error.to_string(), remedy);
         match error {
             RelayError::InvalidRow { reason, .. } => failure.caused_by(reason),
+            RelayError::Backfill { source } => failure.caused_by(source),
+            RelayError::Checkpoint { source, .. } => failure.caused_by(source),
             _ => failure,
         }
+    }
+}
+
+fn slot_lost(config: &Config) -> String {
+    format!(
+        "drop the slot (SELECT pg_drop_replication_slot('{}')) and run `cdc-relay init`; what was committed since the \
+         slot's position must be sent from the outbox table. A larger max_slot_wal_keep_size prevents it",
+        config.relay.slot
+    )
+}
+
+fn gap_code(gap: &Gap) -> ErrorCode {
+    match gap {
+        Gap::SlotMissing { .. } => ErrorCode::SlotMissing,
+        Gap::SlotLost { .. } => ErrorCode::SlotLost,
+        Gap::SlotAhead { .. }
+        | Gap::ServerBehind { .. }
+        | Gap::TimelineLeft { .. }
+        | Gap::OtherSystem { .. }
+        | Gap::OtherHistory { .. } => ErrorCode::Gap,
+    }
+}
+
+fn gap_remedy(gap: &Gap) -> String {
+    let decide = "decide once, by starting with `--set relay.on_gap=…`: `replay_table` sends the rows of the outbox \
+                  tables that Kafka does not have, `accept` goes on without them";
+    match gap {
+        Gap::OtherSystem { .. } => format!(
+            "if these are two systems, give one of them another `relay.slot` or `relay.checkpoint_topic`. Otherwise {decide}"
+        ),
+        Gap::OtherHistory { .. } => {
+            format!("the server was restored, and has gone on since. Now {decide}")
+        }
+        Gap::SlotMissing { .. }
+        | Gap::SlotLost { .. }
+        | Gap::SlotAhead { .. }
+        | Gap::ServerBehind { .. }
+        | Gap::TimelineLeft { .. } => decide.to_owned(),
     }
 }

@@ -1,11 +1,13 @@
 //! Why a session of the relay ended, and the one decision of what follows.
 
 use cdc_event::Position;
-use cdc_kafka::{Disposition, PoisonReason};
+use cdc_kafka::{Disposition, OwnedRecord, PoisonReason, TransactionError};
+use cdc_outbox::{InvalidRow, InvalidSettings, UnsuitableTable};
 use pg_replication::pgoutput::RelationId;
 
-use super::layout::MissingColumn;
-use super::row::InvalidRow;
+use super::checkpoint::UnreadableCheckpoint;
+use super::gap::Gap;
+use super::topic::Refusal;
 
 /// The end of a session.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +33,52 @@ pub(crate) enum RelayError {
     Refused {
         /// Why.
         source: cdc_kafka::Error,
+        /// What was refused, if it was under way already.
+        record: Option<Box<OwnedRecord>>,
+    },
+    /// Kafka did not commit a transaction.
+    #[error("Kafka did not commit a transaction")]
+    Transaction {
+        /// Why.
+        source: TransactionError,
+    },
+    /// The slot does not continue where the relay stopped.
+    #[error(transparent)]
+    Gap(Gap),
+    /// There is no slot, and none was relayed before.
+    #[error("the replication slot does not exist")]
+    SlotMissing,
+    /// The slot has lost its log, and none was relayed before.
+    #[error("the server has removed log that the replication slot needed")]
+    SlotLost,
+    /// The rows of the outbox tables could not be read.
+    #[error("could not read the rows that are to come before the stream")]
+    Backfill {
+        /// Why.
+        source: outbox_scan::Error,
+    },
+    /// The store of failed events does not take one.
+    #[error("could not store an event that can't be sent")]
+    Store {
+        /// Why.
+        source: cdc_store::Error,
+    },
+    /// The task that reads rows of the outbox tables is gone.
+    #[error("reading the rows that are to come before the stream ended too early")]
+    BackfillEnded,
+    /// Comparing needs memory for each id.
+    #[error("more than {most} rows of the outbox tables would have to be compared with Kafka")]
+    TooManyToCompare {
+        /// How many can be.
+        most: usize,
+    },
+    /// The relay's memory is not what this version wrote.
+    #[error("the checkpoint of {key} can't be used")]
+    Checkpoint {
+        /// The record's key.
+        key: String,
+        /// Why.
+        source: UnreadableCheckpoint,
     },
     /// A row or message that does not fit the outbox contract.
     #[error("the event at {} is not valid", At(*position))]
@@ -43,7 +91,10 @@ pub(crate) enum RelayError {
     },
     /// The outbox table changed, or never fitted.
     #[error(transparent)]
-    MissingColumn(#[from] MissingColumn),
+    UnsuitableTable(#[from] UnsuitableTable),
+    /// The settings of the outbox contradict each other.
+    #[error(transparent)]
+    InvalidSettings(#[from] InvalidSettings),
     /// An outbox table got another name while its rows were streamed.
     #[error("the outbox table {before} is called {after} now")]
     OutboxRenamed {
@@ -72,6 +123,20 @@ pub(crate) enum RelayError {
         /// Its name.
         topic: String,
     },
+    /// The topic of the checkpoints does not exist and is not to be created.
+    #[error(
+        "the topic of the checkpoints, {topic:?}, does not exist, and `kafka.topics.create` is false"
+    )]
+    CheckpointTopicMissing {
+        /// Its name.
+        topic: String,
+    },
+    /// This client may not use a topic.
+    #[error("Kafka does not let this client use the topic {topic:?}")]
+    TopicDenied {
+        /// Its name.
+        topic: String,
+    },
     /// Kafka is well, and still nothing is delivered.
     #[error("Kafka has a leader for every partition, but the producer delivers nothing")]
     ProducerStalled,
@@ -94,7 +159,78 @@ pub(crate) enum Next {
     Stop,
 }
 
+/// Why an event can't be sent, now or ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum PoisonKind {
+    /// It is no event of the outbox contract.
+    InvalidRow,
+    /// Its record is too large for the client or the topic.
+    TooLarge,
+    /// Its topic does not exist and is not to be created.
+    UnknownTopic,
+    /// This client may not write to its topic.
+    NotAuthorised,
+    /// Kafka has another objection to its record.
+    InvalidRecord,
+}
+
+impl PoisonKind {
+    /// As the metric's label has it.
+    pub(crate) const fn label(self) -> &'static str {
+        match self {
+            Self::InvalidRow => "invalid_row",
+            Self::TooLarge => "too_large",
+            Self::UnknownTopic => "unknown_topic",
+            Self::NotAuthorised => "not_authorised",
+            Self::InvalidRecord => "invalid_record",
+        }
+    }
+}
+
 impl RelayError {
+    pub(super) fn refused(source: cdc_kafka::Error, record: Option<Box<OwnedRecord>>) -> Self {
+        Self::Refused { source, record }
+    }
+
+    /// The error, and the record that it is about apart from it.
+    pub(super) fn without_record(self) -> (Self, Option<Box<OwnedRecord>>) {
+        match self {
+            Self::Refused { source, record } => (Self::refused(source, None), record),
+            other => (other, None),
+        }
+    }
+
+    /// Whether a topic takes nothing, whatever the record.
+    pub(super) fn refuses_topic(&self) -> Option<Refusal> {
+        match self {
+            Self::TopicMissing { .. } => Some(Refusal::Missing),
+            Self::Kafka { source, .. } | Self::Refused { source, .. } if denies_topic(source) => {
+                Some(Refusal::Denied)
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether one event is at fault, and how; others may be sent then.
+    pub(crate) fn poison(&self) -> Option<PoisonKind> {
+        match self {
+            Self::InvalidRow { .. } => Some(PoisonKind::InvalidRow),
+            Self::TopicMissing { .. } => Some(PoisonKind::UnknownTopic),
+            Self::TopicDenied { .. } => Some(PoisonKind::NotAuthorised),
+            Self::Refused { source, .. } => match source.disposition() {
+                Disposition::Poison(PoisonReason::TooLarge) => Some(PoisonKind::TooLarge),
+                Disposition::Poison(PoisonReason::NotAuthorised) => Some(PoisonKind::NotAuthorised),
+                Disposition::Poison(PoisonReason::InvalidRecord) => Some(PoisonKind::InvalidRecord),
+                // A cluster that has just started denies topics that it has: the next session looks again.
+                Disposition::Poison(PoisonReason::UnknownTopic)
+                | Disposition::Transient
+                | Disposition::Rebuild
+                | Disposition::Permanent => None,
+            },
+            _ => None,
+        }
+    }
+
     /// The one place that decides. What nobody knows is transient.
     pub(crate) fn next(&self) -> Next {
         match self {
@@ -103,7 +239,15 @@ impl RelayError {
                 pg_replication::Disposition::Standby => Next::StandBy,
                 pg_replication::Disposition::Permanent => Next::Stop,
             },
-            Self::Kafka { source, .. } | Self::Refused { source } => match source.disposition() {
+            // Whoever fenced us holds the slot, or wants it: the next session will see.
+            Self::Transaction { source } => match source.error().disposition() {
+                Disposition::Permanent => Next::Stop,
+                Disposition::Transient | Disposition::Rebuild | Disposition::Poison(_) => {
+                    Next::Reconnect
+                }
+            },
+            Self::Kafka { source, .. } | Self::Refused { source, .. } => match source.disposition()
+            {
                 Disposition::Transient | Disposition::Rebuild => Next::Reconnect,
                 // The next session looks for the topic again, and creates it or stops.
                 Disposition::Poison(PoisonReason::UnknownTopic) => Next::Reconnect,
@@ -114,14 +258,47 @@ impl RelayError {
                 )
                 | Disposition::Permanent => Next::Stop,
             },
-            Self::ProducerStalled | Self::UndescribedRelation { .. } => Next::Reconnect,
+            Self::Store { source } => match source.disposition() {
+                pg_replication::Disposition::Transient | pg_replication::Disposition::Standby => {
+                    Next::Reconnect
+                }
+                pg_replication::Disposition::Permanent => Next::Stop,
+            },
+            Self::Backfill { source } => match source.disposition() {
+                pg_replication::Disposition::Transient | pg_replication::Disposition::Standby => {
+                    Next::Reconnect
+                }
+                pg_replication::Disposition::Permanent => Next::Stop,
+            },
+            Self::BackfillEnded | Self::ProducerStalled | Self::UndescribedRelation { .. } => {
+                Next::Reconnect
+            }
             Self::InvalidRow { .. }
-            | Self::MissingColumn(_)
+            | Self::Gap(_)
+            | Self::TooManyToCompare { .. }
+            | Self::SlotMissing
+            | Self::SlotLost
+            | Self::Checkpoint { .. }
+            | Self::UnsuitableTable(_)
+            | Self::InvalidSettings(_)
             | Self::OutboxRenamed { .. }
             | Self::TopicMissing { .. }
+            | Self::TopicDenied { .. }
+            | Self::CheckpointTopicMissing { .. }
             | Self::PublicationMissing { .. }
             | Self::PublicationIncomplete { .. } => Next::Stop,
         }
+    }
+}
+
+fn denies_topic(error: &cdc_kafka::Error) -> bool {
+    /// Kafka's number for a client without permission for a topic.
+    const TOPIC_AUTHORIZATION_FAILED: i32 = 29;
+    match error {
+        cdc_kafka::Error::Topic { code, .. } | cdc_kafka::Error::Record { code, .. } => {
+            code.number() == TOPIC_AUTHORIZATION_FAILED
+        }
+        _ => false,
     }
 }
 

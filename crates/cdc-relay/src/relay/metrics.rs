@@ -21,6 +21,8 @@ pub(crate) struct RelayMetrics {
     pub(crate) transactions: Total,
     /// Updates, deletes and truncations.
     pub(crate) ignored_changes: Total,
+    /// Events that Kafka had already.
+    pub(crate) suppressed: Total,
     commit_to_ack: Histogram,
     /// Commit time of the newest acknowledged transaction, microseconds since 1970; 0 for none.
     newest_commit: Arc<AtomicU64>,
@@ -40,6 +42,7 @@ impl RelayMetrics {
             events: Total::of(counter!(metric::EVENTS)),
             transactions: Total::of(counter!(metric::TRANSACTIONS)),
             ignored_changes: Total::of(counter!(metric::IGNORED_CHANGES)),
+            suppressed: Total::of(counter!(metric::SUPPRESSED)),
             commit_to_ack: histogram!(metric::COMMIT_TO_ACK),
             newest_commit: Arc::new(AtomicU64::new(0)),
         }

@@ -1,35 +1,63 @@
-//! From stream events to Kafka records, and from delivery reports back to what the slot may pass.
+//! From stream events to Kafka records.
 //!
-//! One task owns a pipeline. Records go to the producer in stream order while their transaction is still
-//! arriving; nothing is collected, so a transaction of a million rows needs no more memory than one of ten.
+//! One task owns a pipeline. Records go out in stream order while their transaction is still arriving; nothing is
+//! collected, so a transaction of a million rows needs no more memory than one of ten.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use cdc_event::{ChangeIndex, Position, Watermark};
-use cdc_kafka::{Delivery, HeaderRef, OrderedProducer, OutgoingRecord, SendError, TimestampMillis};
-use pg_replication::pgoutput::{Begin, LogicalMessage, Message, Relation, RelationId};
-use pg_replication::{CommitToken, PgTimestamp, ReplicationStream, StreamEvent};
+use cdc_event::{ChangeIndex, Position};
+use cdc_kafka::{HeaderRef, OutgoingRecord, Partition, SendError, TimestampMillis};
+use cdc_outbox::{Encoder, Event, InvalidRow, Layout};
+use pg_lsn::Lsn;
+use pg_replication::pgoutput::{
+    Begin, Commit, LogicalMessage, Message, Relation, RelationId, Tuple, TupleValue,
+};
+use pg_replication::{CommitToken, PgTimestamp, StreamEvent};
+use smallvec::SmallVec;
 
+use super::backfill::Overlap;
+use super::checkpoint::{PartialTransaction, SeenCommit};
+use super::coverage::{Coverage, Covered};
 use super::error::RelayError;
-use super::headers;
-use super::layout::Layout;
-use super::message::EmittedEvent;
+use super::gap::Gap;
 use super::metrics::RelayMetrics;
-use super::row::{InvalidRow, Row};
-use super::topic::{Route, TopicRouter};
+use super::outbound::{Mark, MarkKind, Outbound};
+use super::park::{Poisoned, Remains};
+use super::topic::{KnownTopics, Refusal, Standing};
 use crate::config::OutboxConfig;
 
-/// Records that may be delivered ahead of one that is stuck, before reading stops: each costs a mark at most.
-const MAX_SPAN: u64 = 200_000;
+/// The header with the event's id.
+pub(super) const ID_HEADER: &str = "id";
 
 /// Why an event could not be taken right now. It comes back, to be offered again.
 #[derive(Debug)]
 pub(super) enum Obstacle {
-    /// The producer holds as much as it may.
+    /// As much is under way as may be.
     Full,
+    /// Only one record may be under way.
+    OneByOne,
     /// Nobody has looked yet whether this topic exists.
     UnseenTopic(Arc<str>),
+    /// The event itself is at fault.
+    Poison(Box<Poisoned>),
+}
+
+/// Which event a row is, and where it goes.
+#[derive(Debug, Clone)]
+pub(super) struct Identity<'a> {
+    pub(super) id: Cow<'a, [u8]>,
+    pub(super) topic: &'a str,
+}
+
+/// The outbox as it is configured, and what the catalogue says of it.
+#[derive(Debug)]
+pub(super) struct Contract {
+    pub(super) encoder: Encoder,
+    pub(super) config: OutboxConfig,
+    /// Columns that cannot be NULL, by schema and table; looked up only when records carry schemas.
+    pub(super) not_null: HashMap<(String, String), HashSet<String>>,
 }
 
 /// What happened to an event.
@@ -39,62 +67,65 @@ pub(super) enum Offered {
     Blocked(StreamEvent, Obstacle),
 }
 
-/// A transaction's end in the watermark.
-#[derive(Debug)]
-struct Mark {
-    token: CommitToken,
-    committed_at: Option<PgTimestamp>,
-}
-
 #[derive(Debug, Clone, Copy)]
 struct OpenTransaction {
+    /// Of the next change.
     position: Position,
     committed_at: PgTimestamp,
+    covered: Covered,
+}
+
+/// A table as it was last described.
+#[derive(Debug)]
+struct Table {
+    relation: Relation,
+    /// `None`: it is published, but is not an outbox.
+    layout: Option<Layout>,
 }
 
 /// The state of one session between stream and producer.
 #[derive(Debug)]
 pub(super) struct Pipeline {
-    config: OutboxConfig,
-    producer: OrderedProducer,
-    router: TopicRouter,
-    /// `None`: a table that is published but is not an outbox.
-    layouts: HashMap<RelationId, Option<Layout>>,
-    watermark: Watermark<Mark>,
+    contract: Contract,
+    topics: KnownTopics,
+    tables: HashMap<RelationId, Table>,
+    coverage: Coverage,
+    /// A transaction that Kafka has, to recognise the history by.
+    seen: Option<SeenCommit>,
+    /// Rows that were sent from their table.
+    overlap: Option<Overlap>,
     transaction: Option<OpenTransaction>,
-    deliveries: Vec<Delivery>,
     metrics: RelayMetrics,
 }
 
+impl OpenTransaction {
+    fn has_next(&self) -> bool {
+        match self.covered {
+            Covered::Whole => true,
+            Covered::Before(position) => self.position.index < position.index,
+            Covered::Nothing => false,
+        }
+    }
+}
+
 impl Pipeline {
+    /// What `coverage` covers is not sent; the history must have `seen` where it says.
     pub(super) fn new(
-        config: OutboxConfig,
-        producer: OrderedProducer,
+        contract: Contract,
+        coverage: Coverage,
+        seen: Option<SeenCommit>,
         metrics: RelayMetrics,
     ) -> Self {
         Self {
-            router: TopicRouter::new(config.topic.clone()),
-            config,
-            producer,
-            layouts: HashMap::new(),
-            watermark: Watermark::new(),
+            contract,
+            topics: KnownTopics::default(),
+            tables: HashMap::new(),
+            coverage,
+            seen,
+            overlap: None,
             transaction: None,
-            deliveries: Vec::new(),
             metrics,
         }
-    }
-
-    pub(super) fn producer(&self) -> &OrderedProducer {
-        &self.producer
-    }
-
-    pub(super) fn into_producer(self) -> OrderedProducer {
-        self.producer
-    }
-
-    /// There is room for a batch of records, not just for one.
-    pub(super) fn has_room(&self) -> bool {
-        self.producer.has_room() && self.watermark.span() < MAX_SPAN
     }
 
     /// A transaction has begun to arrive and has not ended.
@@ -102,54 +133,118 @@ impl Pipeline {
         self.transaction.is_some()
     }
 
+    /// Where the stream stands in a transaction of which something may have been sent.
+    pub(super) fn partial(&self) -> Option<PartialTransaction> {
+        let transaction = self.transaction?;
+        match transaction.covered {
+            Covered::Whole => None,
+            Covered::Before(position) => {
+                PartialTransaction::before(position.max(transaction.position))
+            }
+            Covered::Nothing => PartialTransaction::before(transaction.position),
+        }
+    }
+
+    /// Of an event that is offered next, if it has one.
+    pub(super) fn position_of(&self, event: &StreamEvent) -> Option<Position> {
+        match event {
+            StreamEvent::Standalone(message, _) => Some(Position {
+                commit_lsn: message.lsn,
+                index: ChangeIndex::FIRST,
+            }),
+            _ => self.position(),
+        }
+    }
+
+    /// Of the change that is offered next.
+    pub(super) fn position(&self) -> Option<Position> {
+        self.transaction.map(|transaction| transaction.position)
+    }
+
     /// The topics that records may be on their way to.
     pub(super) fn topics(&self) -> Vec<String> {
-        self.router.existing().map(str::to_owned).collect()
+        self.topics.existing().map(str::to_owned).collect()
     }
 
     pub(super) fn topic_exists(&mut self, topic: Arc<str>) {
-        self.router.exists(topic);
+        self.topics.exists(topic);
     }
 
-    /// Nothing waits for Kafka.
-    pub(super) fn is_idle(&self) -> bool {
-        self.watermark.is_idle()
+    /// A topic takes nothing: events for it are at fault, for a while.
+    pub(super) fn topic_refused(&mut self, topic: Arc<str>, refusal: Refusal) {
+        self.topics.refuse(topic, refusal);
     }
 
     /// Takes the next event of the stream, or gives it back with what is in the way.
-    pub(super) fn offer(&mut self, event: StreamEvent) -> Result<Offered, RelayError> {
+    pub(super) fn offer(
+        &mut self,
+        event: StreamEvent,
+        outbound: &mut Outbound,
+    ) -> Result<Offered, RelayError> {
         let obstacle = match &event {
             StreamEvent::Begin(begin) => {
-                self.begin(begin);
+                self.end_overlap(begin.final_lsn, outbound);
+                self.begin(begin)?;
                 None
             }
-            StreamEvent::Change(change) => self.change(change)?,
-            StreamEvent::Standalone(message, _) => self.standalone(message)?,
+            StreamEvent::Idle { token, .. } => {
+                self.end_overlap(token.lsn(), outbound);
+                None
+            }
+            StreamEvent::Change(change) => self.change(change, outbound)?,
+            StreamEvent::Standalone(message, _) if self.coverage.has_standalone(message) => None,
+            StreamEvent::Standalone(message, _) => self.emitted(message, outbound)?,
             StreamEvent::Commit(..) => None,
         };
         if let Some(obstacle) = obstacle {
             return Ok(Offered::Blocked(event, obstacle));
         }
-        match event {
-            StreamEvent::Commit(commit, token) => {
-                self.transaction = None;
-                self.watermark.mark(Mark {
-                    token,
-                    committed_at: Some(commit.commit_time),
-                });
-            }
-            StreamEvent::Standalone(_, token) => {
-                self.watermark.mark(Mark {
-                    token,
-                    committed_at: None,
-                });
-            }
-            StreamEvent::Begin(_) | StreamEvent::Change(_) => {}
-        }
+        self.pass(event, outbound);
         Ok(Offered::Taken)
     }
 
-    fn begin(&mut self, begin: &Begin) {
+    /// Goes on after an event that was refused, and dealt with otherwise.
+    pub(super) fn pass_over(&mut self, event: StreamEvent, outbound: &mut Outbound) {
+        if let StreamEvent::Change(_) = &event {
+            self.count_change();
+        }
+        self.pass(event, outbound);
+    }
+
+    fn pass(&mut self, event: StreamEvent, outbound: &mut Outbound) {
+        match event {
+            StreamEvent::Commit(commit, token) => self.commit(&commit, token, outbound),
+            StreamEvent::Standalone(message, token) => {
+                let covered = self.coverage.has_standalone(&message);
+                outbound.mark(Mark {
+                    kind: if covered {
+                        MarkKind::Covered
+                    } else {
+                        MarkKind::Standalone
+                    },
+                    token: Some(token),
+                });
+            }
+            StreamEvent::Idle {
+                token,
+                reply_requested,
+            } => outbound.mark(Mark {
+                kind: MarkKind::Idle {
+                    urgent: reply_requested,
+                },
+                token: Some(token),
+            }),
+            StreamEvent::Begin(_) | StreamEvent::Change(_) => {}
+        }
+    }
+
+    fn begin(&mut self, begin: &Begin) -> Result<(), RelayError> {
+        if let Some(seen) = self.seen
+            && seen.lsn == begin.final_lsn
+            && !seen.is_at(begin.commit_time)
+        {
+            return Err(RelayError::Gap(Gap::OtherHistory { seen }));
+        }
         let position = Position {
             commit_lsn: begin.final_lsn,
             index: ChangeIndex::FIRST,
@@ -157,33 +252,45 @@ impl Pipeline {
         self.transaction = Some(OpenTransaction {
             position,
             committed_at: begin.commit_time,
+            covered: self.coverage.of_transaction(begin),
+        });
+        Ok(())
+    }
+
+    fn commit(&mut self, commit: &Commit, token: CommitToken, outbound: &mut Outbound) {
+        let transaction = self.transaction.take();
+        let covered = transaction.is_some_and(|transaction| transaction.covered == Covered::Whole);
+        outbound.mark(Mark {
+            kind: if covered {
+                MarkKind::Covered
+            } else {
+                MarkKind::Commit {
+                    commit_lsn: commit.commit_lsn,
+                    committed_at: commit.commit_time,
+                }
+            },
+            token: Some(token),
         });
     }
 
-    fn change(&mut self, change: &LogicalMessage) -> Result<Option<Obstacle>, RelayError> {
+    fn change(
+        &mut self,
+        change: &LogicalMessage,
+        outbound: &mut Outbound,
+    ) -> Result<Option<Obstacle>, RelayError> {
+        let covered = self
+            .transaction
+            .is_some_and(|transaction| transaction.has_next());
         let obstacle = match change {
-            LogicalMessage::Insert(insert) => match self.layouts.get(&insert.relation) {
-                Some(Some(layout)) => {
-                    let row = layout
-                        .read(&insert.new)
-                        .map_err(|reason| self.invalid(reason))?;
-                    send(
-                        &self.producer,
-                        &mut self.router,
-                        &mut self.watermark,
-                        &row,
-                        self.transaction.map(|transaction| transaction.committed_at),
-                    )
-                    .map_err(|failure| failure.at(self.position()))?
+            LogicalMessage::Insert(insert) if covered => {
+                if self.is_outbox(insert.relation)? {
+                    self.metrics.suppressed.increment(1);
                 }
-                Some(None) => None,
-                None => {
-                    return Err(RelayError::UndescribedRelation {
-                        relation: insert.relation,
-                    });
-                }
-            },
-            LogicalMessage::Message(message) => self.emitted(message)?,
+                None
+            }
+            LogicalMessage::Insert(insert) => self.row(insert.relation, &insert.new, outbound)?,
+            LogicalMessage::Message(_) if covered => None,
+            LogicalMessage::Message(message) => self.emitted(message, outbound)?,
             LogicalMessage::Relation(relation) => {
                 self.describe(relation)?;
                 return Ok(None);
@@ -197,20 +304,125 @@ impl Pipeline {
             | LogicalMessage::Origin(_)
             | LogicalMessage::Type(_) => return Ok(None),
         };
-        if obstacle.is_none()
-            && let Some(transaction) = &mut self.transaction
-        {
-            transaction.position.index = transaction.position.index.next();
+        if obstacle.is_none() {
+            self.count_change();
         }
         Ok(obstacle)
     }
 
-    fn standalone(&mut self, message: &Message) -> Result<Option<Obstacle>, RelayError> {
-        self.emitted(message)
+    fn count_change(&mut self) {
+        if let Some(transaction) = &mut self.transaction {
+            transaction.position.index = transaction.position.index.next();
+        }
+    }
+}
+
+/// Events.
+impl Pipeline {
+    fn table(&self, relation: RelationId) -> Result<&Table, RelayError> {
+        let table = self.tables.get(&relation);
+        table.ok_or(RelayError::UndescribedRelation { relation })
     }
 
-    fn emitted(&mut self, message: &Message) -> Result<Option<Obstacle>, RelayError> {
+    fn is_outbox(&self, relation: RelationId) -> Result<bool, RelayError> {
+        Ok(self.table(relation)?.layout.is_some())
+    }
+
+    fn row(
+        &mut self,
+        relation: RelationId,
+        tuple: &Tuple,
+        outbound: &mut Outbound,
+    ) -> Result<Option<Obstacle>, RelayError> {
+        let Some(table) = self.tables.get(&relation) else {
+            return Err(RelayError::UndescribedRelation { relation });
+        };
+        let Some(layout) = &table.layout else {
+            return Ok(None);
+        };
+        let committed_at = self.transaction.map(|transaction| transaction.committed_at);
+        let (failure, remains) = match self.contract.encoder.row(layout, tuple, committed_at) {
+            Ok(event)
+                if self
+                    .overlap
+                    .as_ref()
+                    .is_some_and(|overlap| overlap.has(&event.id)) =>
+            {
+                self.metrics.suppressed.increment(1);
+                return Ok(None);
+            }
+            Ok(event) => match send(outbound, &mut self.topics, &event) {
+                Ok(obstacle) => return Ok(obstacle),
+                Err(failure) => (failure, Remains::of_event(&event)),
+            },
+            Err(reason) => (
+                SendFailure::Row(reason),
+                remains_of_tuple(&table.relation, tuple),
+            ),
+        };
+        self.told(failure, remains)
+    }
+
+    /// What came by another way from now on does not count twice.
+    pub(super) fn pass_over_read(&mut self, overlap: Overlap) {
+        self.overlap = Some(overlap);
+    }
+
+    /// The stream is at `lsn`.
+    fn end_overlap(&mut self, lsn: Lsn, outbound: &mut Outbound) {
+        if self
+            .overlap
+            .as_ref()
+            .is_some_and(|overlap| overlap.is_over(lsn))
+        {
+            self.overlap = None;
+            outbound.mark(Mark {
+                kind: MarkKind::Backfill(None),
+                token: None,
+            });
+        }
+    }
+
+    /// Which event a row of a table is; `None` when it is none.
+    pub(super) fn identify<'a>(
+        &'a mut self,
+        relation: &Relation,
+        tuple: &'a Tuple,
+    ) -> Result<Option<Identity<'a>>, RelayError> {
+        if !self.tables.contains_key(&relation.id) {
+            self.describe(relation)?;
+        }
+        let table = self.tables.get(&relation.id);
+        let Some(layout) = table.and_then(|table| table.layout.as_ref()) else {
+            return Ok(None);
+        };
+        let event = self.contract.encoder.row(layout, tuple, None).ok();
+        Ok(event.map(|event| Identity {
+            id: event.id,
+            topic: event.topic,
+        }))
+    }
+
+    /// A row that was read from its table.
+    pub(super) fn backfill(
+        &mut self,
+        relation: &Relation,
+        tuple: &Tuple,
+        outbound: &mut Outbound,
+    ) -> Result<Option<Obstacle>, RelayError> {
+        if !self.tables.contains_key(&relation.id) {
+            self.describe(relation)?;
+        }
+        self.row(relation.id, tuple, outbound)
+    }
+
+    fn emitted(
+        &mut self,
+        message: &Message,
+        outbound: &mut Outbound,
+    ) -> Result<Option<Obstacle>, RelayError> {
         if !self
+            .contract
             .config
             .message_prefixes
             .iter()
@@ -218,152 +430,136 @@ impl Pipeline {
         {
             return Ok(None);
         }
-        let event = EmittedEvent::parse(&message.content).map_err(|reason| self.invalid(reason))?;
-        let row = event.row().map_err(|reason| self.invalid(reason))?;
-        send(
-            &self.producer,
-            &mut self.router,
-            &mut self.watermark,
-            &row,
-            self.transaction.map(|transaction| transaction.committed_at),
-        )
-        .map_err(|failure| failure.at(self.position()))
+        let committed_at = self.transaction.map(|transaction| transaction.committed_at);
+        let encoder = &mut self.contract.encoder;
+        let (failure, remains) = match encoder.message(&message.content, committed_at) {
+            Ok(event) => match send(outbound, &mut self.topics, &event) {
+                Ok(obstacle) => return Ok(obstacle),
+                Err(failure) => (failure, Remains::of_event(&event)),
+            },
+            Err(reason) => (
+                SendFailure::Row(reason),
+                Remains::of_payload(message.content.to_vec()),
+            ),
+        };
+        self.told(failure, remains)
+    }
+
+    /// Whether the event is at fault, or something else.
+    fn told(&self, failure: SendFailure, remains: Remains) -> Result<Option<Obstacle>, RelayError> {
+        let error = match failure {
+            SendFailure::Row(reason) => RelayError::InvalidRow {
+                position: self.position(),
+                reason,
+            },
+            SendFailure::Topic(topic, Refusal::Missing) => RelayError::TopicMissing {
+                topic: topic.to_string(),
+            },
+            SendFailure::Topic(topic, Refusal::Denied) => RelayError::TopicDenied {
+                topic: topic.to_string(),
+            },
+            SendFailure::Kafka(source) => RelayError::refused(source, None),
+        };
+        if error.poison().is_none() {
+            return Err(error);
+        }
+        Ok(Some(Obstacle::Poison(Box::new(Poisoned {
+            error,
+            remains,
+        }))))
     }
 
     fn describe(&mut self, relation: &Relation) -> Result<(), RelayError> {
         let is_outbox = self
+            .contract
             .config
             .tables
             .iter()
             .any(|table| table.is(&relation.namespace, &relation.name));
         // Under its new name it would count as a table that is no outbox, and its rows would be lost.
-        if !is_outbox && let Some(Some(before)) = self.layouts.get(&relation.id) {
+        let before = self.tables.get(&relation.id);
+        if !is_outbox && let Some(before) = before.and_then(|table| table.layout.as_ref()) {
             return Err(RelayError::OutboxRenamed {
                 before: before.table().to_owned(),
                 after: format!("{}.{}", relation.namespace, relation.name),
             });
         }
         let layout = is_outbox
-            .then(|| Layout::of(relation, &self.config))
+            .then(|| self.contract.layout(relation))
             .transpose()?;
-        self.layouts.insert(relation.id, layout);
+        let table = Table {
+            relation: relation.clone(),
+            layout,
+        };
+        self.tables.insert(relation.id, table);
         Ok(())
     }
+}
 
-    fn position(&self) -> Option<Position> {
-        self.transaction.map(|transaction| transaction.position)
+impl Contract {
+    fn layout(&self, relation: &Relation) -> Result<Layout, RelayError> {
+        let name = (relation.namespace.clone(), relation.name.clone());
+        let layout = match self.not_null.get(&name) {
+            Some(not_null) => self.encoder.layout_with(relation, not_null),
+            None => self.encoder.layout(relation),
+        };
+        Ok(layout?)
     }
+}
 
-    fn invalid(&self, reason: InvalidRow) -> RelayError {
-        RelayError::InvalidRow {
-            position: self.position(),
-            reason,
-        }
-    }
-
-    /// Takes in the delivery reports and acknowledges to the stream what is durable up to a commit.
-    ///
-    /// # Errors
-    ///
-    /// A record that Kafka refused. What came before it is acknowledged first; nothing after it will be.
-    pub(super) fn settle(&mut self, stream: &mut ReplicationStream) -> Result<(), RelayError> {
-        self.producer.take_deliveries(&mut self.deliveries);
-        let mut refused = None;
-        let mut delivered = 0;
-        for delivery in self.deliveries.drain(..) {
-            match delivery.result {
-                Ok(()) => {
-                    self.watermark.acknowledge(delivery.sequence);
-                    delivered += 1;
-                }
-                Err(source) => refused = refused.or(Some(source)),
+/// A row of which no record could be made: its columns, as a JSON object of texts.
+fn remains_of_tuple(relation: &Relation, tuple: &Tuple) -> Remains {
+    let mut columns = serde_json::Map::new();
+    for (column, value) in relation.columns.iter().zip(tuple.iter()) {
+        let text = match value {
+            TupleValue::Text(bytes) | TupleValue::Binary(bytes) => {
+                Some(String::from_utf8_lossy(bytes).into_owned())
             }
-        }
-        self.metrics.events.increment(delivered);
-        self.release(stream);
-        match refused.or_else(|| self.producer.fatal()) {
-            Some(source) => Err(RelayError::Refused { source }),
-            None => Ok(()),
-        }
+            TupleValue::Null | TupleValue::UnchangedToast => None,
+        };
+        columns.insert(column.name.clone(), text.into());
     }
-
-    fn release(&mut self, stream: &mut ReplicationStream) {
-        let mut released = 0;
-        let now = PgTimestamp::now();
-        while let Some(mark) = self.watermark.release() {
-            released += 1;
-            if let Some(committed_at) = mark.committed_at {
-                self.metrics.acknowledged(committed_at, now);
-            }
-            stream.acknowledge(mark.token);
-        }
-        self.metrics.transactions.increment(released);
-    }
+    Remains::of_payload(serde_json::Value::Object(columns).to_string().into_bytes())
 }
 
 /// A record that could not be handed to the producer.
 enum SendFailure {
     Row(InvalidRow),
+    Topic(Arc<str>, Refusal),
     Kafka(cdc_kafka::Error),
 }
 
-impl SendFailure {
-    fn at(self, position: Option<Position>) -> RelayError {
-        match self {
-            Self::Row(reason) => RelayError::InvalidRow { position, reason },
-            Self::Kafka(source) => RelayError::Refused { source },
-        }
-    }
-}
-
-/// A function of its parts, since the row borrows from the pipeline's layouts.
+/// A function of its parts, since the event borrows from the pipeline.
 fn send(
-    producer: &OrderedProducer,
-    router: &mut TopicRouter,
-    watermark: &mut Watermark<Mark>,
-    row: &Row<'_>,
-    committed_at: Option<PgTimestamp>,
+    outbound: &mut Outbound,
+    topics: &mut KnownTopics,
+    event: &Event<'_>,
 ) -> Result<Option<Obstacle>, SendFailure> {
-    let route = router
-        .route(row.route)
-        .map_err(|illegal| SendFailure::Row(InvalidRow::IllegalTopic(illegal)))?;
-    let topic = match route {
-        Route::Known(topic) => topic,
-        Route::Unseen(topic) => return Ok(Some(Obstacle::UnseenTopic(topic))),
-    };
-    if watermark.span() >= MAX_SPAN {
-        return Ok(Some(Obstacle::Full));
-    }
-    let extra = headers::parse(row.headers).map_err(SendFailure::Row)?;
-    let id = HeaderRef {
-        name: "id",
-        value: Some(row.id),
-    };
-    let mut all;
-    let headers = if extra.is_empty() {
-        std::slice::from_ref(&id)
-    } else {
-        all = Vec::with_capacity(1 + extra.len());
-        all.push(id);
-        all.extend(extra.iter().map(|(name, value)| HeaderRef {
-            name,
-            value: value.as_ref().map(String::as_bytes),
-        }));
-        &all
-    };
-    let record = OutgoingRecord {
-        topic: &topic,
-        partition: None,
-        key: row.key.as_deref(),
-        value: row.payload.as_deref(),
-        headers,
-        timestamp: committed_at.map(|at| TimestampMillis(at.to_unix_micros().div_euclid(1000))),
-    };
-    match producer.try_send(record, watermark.next_sequence()) {
-        Ok(()) => {
-            watermark.assign();
-            Ok(None)
+    match topics.standing(event.topic) {
+        Standing::Exists => {}
+        Standing::Unseen => return Ok(Some(Obstacle::UnseenTopic(event.topic.into()))),
+        Standing::Refused(refusal) => {
+            return Err(SendFailure::Topic(event.topic.into(), refusal));
         }
+    }
+    let headers: SmallVec<[HeaderRef<'_>; 4]> = event
+        .headers
+        .iter()
+        .map(|header| HeaderRef {
+            name: &header.name,
+            value: header.value.as_deref(),
+        })
+        .collect();
+    let record = OutgoingRecord {
+        topic: event.topic,
+        partition: event.partition.map(|partition| Partition(partition.0)),
+        key: event.key.as_deref(),
+        value: event.value.as_deref(),
+        headers: &headers,
+        timestamp: event.timestamp.map(|at| TimestampMillis(at.0)),
+    };
+    match outbound.try_send(record) {
+        Ok(()) => Ok(None),
         Err(SendError::Full) => Ok(Some(Obstacle::Full)),
         Err(SendError::Failed(source)) => Err(SendFailure::Kafka(source)),
     }

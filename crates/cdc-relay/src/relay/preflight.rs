@@ -5,14 +5,17 @@
 use pg_replication::{Row, Session, SystemIdentity, quote_literal};
 
 use super::error::RelayError;
-use super::layout::{MissingColumn, required_columns};
+use std::collections::{HashMap, HashSet};
+
 use crate::config::{OutboxConfig, OutboxTable, RelayConfig};
+use cdc_outbox::{Encoder, UnsuitableTable};
 
 /// Finds out who answers, and that the publication carries the outbox.
 pub(super) async fn check(
     session: &mut Session,
     relay: &RelayConfig,
     outbox: &OutboxConfig,
+    encoder: &Encoder,
 ) -> Result<SystemIdentity, RelayError> {
     let identity = session
         .identify_system()
@@ -43,9 +46,9 @@ pub(super) async fn check(
         if columns.is_empty() {
             return Err(incomplete(publication, format!("table {table}")));
         }
-        let mut required = required_columns(outbox).into_iter();
+        let mut required = encoder.required_columns();
         if let Some((option, column)) = required.find(|(_, column)| !has(column)) {
-            return Err(RelayError::from(MissingColumn {
+            return Err(RelayError::from(UnsuitableTable::MissingColumn {
                 table: table.to_string(),
                 column: column.to_owned(),
                 option,
@@ -89,4 +92,28 @@ async fn query(session: &mut Session, sql: &str) -> Result<Vec<Row>, RelayError>
             doing: "look at the publication",
             source,
         })
+}
+
+/// The columns of the outbox tables that cannot be NULL, by schema and table.
+pub(super) async fn not_null(
+    session: &mut Session,
+    outbox: &OutboxConfig,
+) -> Result<HashMap<(String, String), HashSet<String>>, RelayError> {
+    let mut found = HashMap::new();
+    for table in &outbox.tables {
+        let (schema, name) = (quote_literal(table.schema()), quote_literal(table.name()));
+        let sql = format!(
+            "SELECT attribute.attname FROM pg_catalog.pg_attribute attribute
+               JOIN pg_catalog.pg_class relation ON relation.oid = attribute.attrelid
+               JOIN pg_catalog.pg_namespace schema ON schema.oid = relation.relnamespace
+              WHERE schema.nspname = {schema} AND relation.relname = {name} AND attribute.attnotnull"
+        );
+        let rows = query(session, &sql).await?;
+        let columns = rows.iter().filter_map(|row| row.get(0).map(str::to_owned));
+        found.insert(
+            (table.schema().to_owned(), table.name().to_owned()),
+            columns.collect(),
+        );
+    }
+    Ok(found)
 }

@@ -1,29 +1,23 @@
-//! One session: from connecting to the error or stop that ends it.
+//! One session: from a stream that is open to the error or stop that ends it.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use cdc_kafka::{OrderedProducer, TopicInfo, TopicOutcome, Topics};
-use pg_replication::{Filled, ReplicationStream, Session, StreamEvent, StreamOptions};
+use cdc_event::Position;
+use pg_replication::{Filled, ReplicationStream, StreamEvent, SystemId};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use super::error::{Next, RelayError};
+use super::backfill::TableBackfill;
+use super::careful::Careful;
+use super::error::RelayError;
+use super::outbound::Outbound;
 use super::pipeline::{Obstacle, Offered, Pipeline};
+use super::server_watch::ServerWatch;
 use super::stall::{StallWatch, Verdict};
-use super::{Relay, ended, preflight};
-use crate::admin::Phase;
-use crate::failure::Failure;
-
-/// The slot's position is told at most this often: a crash repeats about as much, and a message costs nothing.
-const STATUS_INTERVAL: Duration = Duration::from_millis(200);
-
-/// How long Kafka may take to say whether a topic exists, or to make it.
-const TOPIC_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// How long a topic that is not to be created may be missing, and how often it is looked for meanwhile.
-const TOPIC_PATIENCE: Duration = Duration::from_secs(10);
-const TOPIC_POLL: Duration = Duration::from_millis(500);
+use super::topics::TopicFinder;
+use super::{Relay, hold};
+use crate::config::Poison;
 
 /// The least that PostgreSQL gets to take the last position, however late it is.
 const FAREWELL: Duration = Duration::from_millis(200);
@@ -31,62 +25,27 @@ const FAREWELL: Duration = Duration::from_millis(200);
 /// A slot being relayed. Everything that must survive the cancellation of a step is in here.
 #[derive(Debug)]
 pub(super) struct RelaySession<'a> {
-    relay: &'a Relay,
-    stream: ReplicationStream,
-    pipeline: Pipeline,
-    topics: Topics,
-    stall: StallWatch,
+    pub(super) relay: &'a Relay,
+    pub(super) stream: ReplicationStream,
+    pub(super) pipeline: Pipeline,
+    pub(super) outbound: Outbound,
+    pub(super) topics: TopicFinder<'a>,
+    /// Rows of the table that come before the stream.
+    pub(super) backfill: Option<TableBackfill>,
+    /// One record at a time, to find out which one Kafka refuses.
+    pub(super) careful: Option<Careful>,
+    pub(super) stall: StallWatch,
     /// An event that could not be taken yet: the next one in order.
-    waiting: Option<StreamEvent>,
+    pub(super) waiting: Option<StreamEvent>,
+    /// Of the last event that was taken and has one: what Kafka refuses later is not after it.
+    pub(super) reached: Option<Position>,
     /// No new transaction is started.
-    stopping: bool,
+    pub(super) stopping: bool,
+    pub(super) system_id: SystemId,
+    pub(super) server: ServerWatch,
 }
 
-impl<'a> RelaySession<'a> {
-    /// Connects both sides and starts the stream.
-    pub(super) async fn open(relay: &'a Relay) -> Result<Self, RelayError> {
-        let postgres = |doing| move |source| RelayError::Postgres { doing, source };
-        let mut session = Session::connect(&relay.postgres)
-            .await
-            .map_err(postgres("connect to PostgreSQL"))?;
-        let config = &relay.config;
-        let identity = preflight::check(&mut session, &config.relay, &config.outbox).await?;
-        let options = StreamOptions {
-            slot: relay.slot.clone(),
-            publications: vec![relay.publication.clone()],
-            messages: !config.outbox.message_prefixes.is_empty(),
-            status_interval: STATUS_INTERVAL,
-            silence_limit: config.relay.wire_timeout.get(),
-        };
-        let stream = ReplicationStream::start(session, &options)
-            .await
-            .map_err(postgres("start streaming from the slot"))?;
-        // Only now: a standby that is refused the slot every half second needs no producer.
-        let producer = OrderedProducer::new(&relay.kafka, relay.limits).map_err(|source| {
-            RelayError::Kafka {
-                doing: "start the Kafka producer",
-                source,
-            }
-        })?;
-        tracing::info!(
-            slot = %relay.slot,
-            publication = %relay.publication,
-            system_id = %identity.system_id,
-            timeline = %identity.timeline,
-            "streaming"
-        );
-        relay.state.enter(Phase::Streaming);
-        Ok(Self {
-            relay,
-            stream,
-            pipeline: Pipeline::new(config.outbox.clone(), producer, relay.metrics.clone()),
-            topics: Topics::new(relay.kafka.clone(), TOPIC_TIMEOUT),
-            stall: StallWatch::new(Instant::now()),
-            waiting: None,
-            stopping: false,
-        })
-    }
-
+impl RelaySession<'_> {
     /// Relays until told to stop.
     pub(super) async fn run(&mut self, shutdown: &CancellationToken) -> Result<(), RelayError> {
         loop {
@@ -103,16 +62,16 @@ impl<'a> RelaySession<'a> {
     }
 
     fn has_in_flight(&self) -> bool {
-        self.pipeline.producer().in_flight().records > 0
+        self.outbound.in_flight().records > 0
     }
 
     /// Nothing was delivered for a while: is Kafka away, or has the producer lost its way?
     async fn look_at_kafka(&mut self) -> Result<(), RelayError> {
         let topics = self.pipeline.topics();
         let well = tokio::select! {
-            described = self.topics.describe(&topics) => described.is_ok_and(|found| found.iter().all(has_leaders)),
-            () = self.pipeline.producer().delivered() => return Ok(()),
-            held = self.stream.hold() => return Err(ended(held)),
+            well = self.topics.have_leaders(&topics) => well,
+            () = self.outbound.producer().delivered() => return Ok(()),
+            error = hold(&mut self.stream, &self.server) => return Err(error),
         };
         match self.stall.looked(well, Instant::now()) {
             Verdict::Patience => Ok(()),
@@ -120,26 +79,90 @@ impl<'a> RelaySession<'a> {
         }
     }
 
-    /// Takes what has been read, acknowledges what is durable, then waits for more of either.
+    /// Takes what has been read, notes what is durable, then waits for more of either.
     ///
     /// Cancellation safe: it waits only with its state in `self`.
     async fn step(&mut self) -> Result<(), RelayError> {
+        if self.outbound.is_committing() {
+            return match self.finish_commit().await {
+                Err(error) => self.refused(error).await,
+                done => done,
+            };
+        }
         let obstacle = self.take()?;
-        self.settle()?;
+        if let Err(error) = self.settle() {
+            return self.refused(error).await;
+        }
+        if self.is_due() {
+            if !self.outbound.advance(self.pipeline.partial())? {
+                self.delivered().await?;
+            }
+            return Ok(());
+        }
         match obstacle {
+            None if self.backfill.is_some() => self.read_table().await,
             None => self.more().await,
             Some(Obstacle::Full) => self.wait_for_room().await,
             Some(Obstacle::UnseenTopic(topic)) => self.look_for(topic).await,
+            Some(Obstacle::OneByOne) => self.one_by_one().await,
+            Some(Obstacle::Poison(poisoned)) => self.poisoned(*poisoned).await,
         }
+    }
+
+    fn is_due(&self) -> bool {
+        self.outbound
+            .due(self.is_behind())
+            .is_some_and(|due| due <= Instant::now())
+    }
+
+    /// There is more to come than what is being committed right now.
+    fn is_behind(&self) -> bool {
+        !self.stopping && (self.stream.is_behind() || self.backfill.is_some())
+    }
+
+    /// Waits for the transaction in Kafka. PostgreSQL goes on sending into the socket meanwhile.
+    async fn finish_commit(&mut self) -> Result<(), RelayError> {
+        let unread = self.relay.state.not_reading();
+        tokio::select! {
+            committed = self.outbound.committed() => committed?,
+            error = hold(&mut self.stream, &self.server) => return Err(error),
+        }
+        drop(unread);
+        self.outbound.finish(&mut self.stream, &self.relay.metrics);
+        self.progressed();
+        Ok(())
+    }
+
+    /// Waits for rows of the table.
+    async fn read_table(&mut self) -> Result<(), RelayError> {
+        let Some(backfill) = &mut self.backfill else {
+            return Ok(());
+        };
+        let due = self.outbound.due(true);
+        let _unread = self.relay.state.not_reading();
+        let more = tokio::select! {
+            more = backfill.read() => more?,
+            () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => return Ok(()),
+            error = hold(&mut self.stream, &self.server) => return Err(error),
+        };
+        if !more
+            && let Some(backfill) = self.backfill.take()
+            && let Some(overlap) = backfill.finish(&mut self.outbound)
+        {
+            self.pipeline.pass_over_read(overlap);
+        }
+        Ok(())
     }
 
     /// Waits for bytes or, when caught up, delivery reports. With a backlog the reports are taken after each
     /// read anyway; to be woken for each would cost more than the work itself.
     async fn more(&mut self) -> Result<(), RelayError> {
         let behind = self.stream.is_behind();
+        let due = self.outbound.due(self.is_behind());
         let filled = tokio::select! {
             filled = self.stream.fill() => filled,
-            () = self.pipeline.producer().delivered(), if !behind => return Ok(()),
+            () = self.outbound.producer().delivered(), if !behind => return Ok(()),
+            () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => return Ok(()),
         };
         match filled {
             Ok(Filled::Bytes) => self.relay.state.wire_activity(),
@@ -156,9 +179,19 @@ impl<'a> RelaySession<'a> {
 
     /// Everything that has been read, up to what is in the way.
     fn take(&mut self) -> Result<Option<Obstacle>, RelayError> {
+        if let Some(backfill) = &mut self.backfill {
+            return backfill.take(
+                &mut self.pipeline,
+                &mut self.outbound,
+                self.careful.is_some(),
+            );
+        }
         loop {
             if self.stopping && self.waiting.is_none() && !self.pipeline.in_transaction() {
                 return Ok(None);
+            }
+            if self.careful.is_some() && self.outbound.is_under_way() {
+                return Ok(Some(Obstacle::OneByOne));
             }
             let event = match self.waiting.take() {
                 Some(event) => event,
@@ -173,8 +206,9 @@ impl<'a> RelaySession<'a> {
                     None => return Ok(None),
                 },
             };
-            match self.pipeline.offer(event)? {
-                Offered::Taken => {}
+            let position = self.pipeline.position_of(&event);
+            match self.pipeline.offer(event, &mut self.outbound)? {
+                Offered::Taken => self.took(position),
                 Offered::Blocked(event, obstacle) => {
                     self.waiting = Some(event);
                     return Ok(Some(obstacle));
@@ -183,22 +217,55 @@ impl<'a> RelaySession<'a> {
         }
     }
 
+    /// An event was taken.
+    fn took(&mut self, position: Option<Position>) {
+        self.reached = position.or(self.reached);
+        let Some(careful) = &mut self.careful else {
+            return;
+        };
+        if careful.is_over(position) {
+            tracing::info!("past what Kafka refused; sending in batches again");
+            self.careful = None;
+        } else if self.outbound.is_under_way() {
+            careful.sent(position);
+        }
+    }
+
+    /// Waits until the fate of the only record under way is known.
+    async fn one_by_one(&mut self) -> Result<(), RelayError> {
+        if matches!(self.outbound, Outbound::ExactlyOnce(_))
+            && self.outbound.advance(self.pipeline.partial())?
+        {
+            return Ok(());
+        }
+        if self.outbound.is_under_way() {
+            self.delivered().await?;
+        }
+        Ok(())
+    }
+
     fn settle(&mut self) -> Result<(), RelayError> {
-        let before = self.pipeline.producer().in_flight();
-        let settled = self.pipeline.settle(&mut self.stream);
-        let in_flight = self.pipeline.producer().in_flight();
+        let before = self.outbound.in_flight();
+        let settled = self.outbound.settle(&mut self.stream, &self.relay.metrics);
+        let in_flight = self.outbound.in_flight();
         if in_flight.records == 0 || in_flight.records < before.records {
             self.stall.progressed(Instant::now());
         }
-        self.relay
-            .state
-            .progress(self.stream.received(), self.stream.confirmed(), in_flight);
+        self.progressed();
         settled
+    }
+
+    fn progressed(&self) {
+        self.relay.state.progress(
+            self.stream.received(),
+            self.stream.confirmed(),
+            self.outbound.in_flight(),
+        );
     }
 
     /// Waits until a quarter of the producer's bound is free: not for a record at a time.
     async fn wait_for_room(&mut self) -> Result<(), RelayError> {
-        while !self.pipeline.has_room() {
+        while !self.outbound.has_room() && !self.is_due() {
             self.delivered().await?;
             self.settle()?;
         }
@@ -206,11 +273,11 @@ impl<'a> RelaySession<'a> {
     }
 
     /// Waits for delivery reports, however long that takes, without reading.
-    async fn delivered(&mut self) -> Result<(), RelayError> {
+    pub(super) async fn delivered(&mut self) -> Result<(), RelayError> {
         let _unread = self.relay.state.not_reading();
         tokio::select! {
-            () = self.pipeline.producer().delivered() => Ok(()),
-            held = self.stream.hold() => Err(ended(held)),
+            () = self.outbound.producer().delivered() => Ok(()),
+            error = hold(&mut self.stream, &self.server) => Err(error),
         }
     }
 
@@ -218,10 +285,15 @@ impl<'a> RelaySession<'a> {
     async fn look_for(&mut self, topic: Arc<str>) -> Result<(), RelayError> {
         let _unread = self.relay.state.not_reading();
         tokio::select! {
-            found = find_topic(self.relay, &self.topics, &topic) => found?,
-            held = self.stream.hold() => return Err(ended(held)),
+            found = self.topics.find(&topic, self.relay.topics) => match found {
+                Ok(()) => self.pipeline.topic_exists(topic),
+                Err(error) => match (self.relay.config.relay.poison, error.refuses_topic()) {
+                    (Poison::Park, Some(refusal)) => self.pipeline.topic_refused(topic, refusal),
+                    _ => return Err(error),
+                },
+            },
+            error = hold(&mut self.stream, &self.server) => return Err(error),
         }
-        self.pipeline.topic_exists(topic);
         Ok(())
     }
 
@@ -229,7 +301,7 @@ impl<'a> RelaySession<'a> {
     /// records could arrive after newer ones.
     pub(super) async fn abandon(self, limit: Duration) {
         drop(self.stream);
-        if !self.pipeline.into_producer().close(limit).await {
+        if !self.outbound.close(limit).await {
             tracing::warn!(
                 "the Kafka producer did not end in time; it goes on ending in the background"
             );
@@ -240,22 +312,9 @@ impl<'a> RelaySession<'a> {
     /// everything that is not confirmed: what came before is therefore delivered and confirmed first, as far as that
     /// goes within `deadline`.
     pub(super) async fn stop_short(mut self, deadline: Instant) {
-        let drained = timeout_at(deadline, async {
-            loop {
-                // That a record was refused is known, or makes no difference any more.
-                self.settle().ok();
-                let producer = self.pipeline.producer();
-                if producer.in_flight().records == 0 || producer.fatal().is_some() {
-                    return Ok::<(), RelayError>(());
-                }
-                self.delivered().await?;
-            }
-        })
-        .await;
-        let left = deadline
-            .saturating_duration_since(Instant::now())
-            .max(FAREWELL);
-        if !matches!(drained, Ok(Ok(()))) || self.stream.close(left).await.is_err() {
+        let drained = timeout_at(deadline, self.drain_before_the_fault()).await;
+        let confirmed = matches!(drained, Ok(Ok(())));
+        if !self.close(deadline).await.is_ok_and(|()| confirmed) {
             tracing::warn!(
                 "the slot may stand before events that are not to blame; to move it by hand would skip them too"
             );
@@ -267,98 +326,81 @@ impl<'a> RelaySession<'a> {
     pub(super) async fn stop(mut self, deadline: Instant) -> Result<(), RelayError> {
         self.stopping = true;
         let drained = timeout_at(deadline, async {
-            while self.pipeline.in_transaction() || self.waiting.is_some() {
+            // Rows of a table can be read on from any of them.
+            while self.backfill.is_none()
+                && (self.pipeline.in_transaction() || self.waiting.is_some())
+            {
                 self.step().await?;
             }
-            while !self.pipeline.is_idle() {
-                self.delivered().await?;
-                self.settle()?;
-            }
-            Ok::<(), RelayError>(())
+            self.drain().await
         })
         .await;
         if let Ok(result) = drained {
             result?;
         } else {
             tracing::warn!(
-                records = self.pipeline.producer().in_flight().records,
+                records = self.outbound.in_flight().records,
                 "not drained in time; what Kafka has not acknowledged is sent again by the next start"
             );
         }
+        self.close(deadline).await
+    }
+
+    /// Waits until everything that was sent is in Kafka, with its checkpoint.
+    async fn drain(&mut self) -> Result<(), RelayError> {
+        loop {
+            if self.outbound.is_committing() {
+                self.finish_commit().await?;
+            }
+            self.settle()?;
+            if self.outbound.is_settled() {
+                return Ok(());
+            }
+            self.go_on_draining().await?;
+        }
+    }
+
+    /// As far as it goes: that a record was refused is known, or makes no difference any more.
+    async fn drain_before_the_fault(&mut self) -> Result<(), RelayError> {
+        loop {
+            if self.outbound.is_committing() {
+                self.finish_commit().await?;
+            }
+            self.settle().ok();
+            if self.outbound.is_settled_before_the_refused()
+                || self.outbound.producer().fatal().is_some()
+            {
+                return Ok(());
+            }
+            self.go_on_draining().await?;
+        }
+    }
+
+    async fn go_on_draining(&mut self) -> Result<(), RelayError> {
+        let due = self.outbound.due(false).is_some();
+        if due && self.outbound.advance(self.pipeline.partial())? {
+            return Ok(());
+        }
+        self.delivered().await
+    }
+
+    async fn close(self, deadline: Instant) -> Result<(), RelayError> {
         let left = deadline
             .saturating_duration_since(Instant::now())
             .max(FAREWELL);
-        match self.stream.close(left).await {
+        let confirmed = self.stream.close(left).await;
+        if !self.outbound.close(FAREWELL).await {
+            tracing::debug!("the Kafka producer goes on ending in the background");
+        }
+        match confirmed {
             Ok(confirmed) => {
-                tracing::info!(%confirmed, "stopped; the slot stands at the last confirmed position");
+                tracing::info!(%confirmed, "stopped");
                 Ok(())
             }
             Err(source) => Err(RelayError::Postgres {
                 doing: "confirm the last position",
                 source,
             }),
-        }
-    }
-}
-
-fn has_leaders(topic: &TopicInfo) -> bool {
-    match topic {
-        TopicInfo::Present { without_leader, .. } => without_leader.is_empty(),
-        TopicInfo::Missing { .. } => false,
-    }
-}
-
-/// Finds or creates the topic, however long Kafka is away.
-async fn find_topic(relay: &Relay, topics: &Topics, topic: &str) -> Result<(), RelayError> {
-    let mut complained = false;
-    loop {
-        let error = match ask_for_topic(relay, topics, topic).await {
-            Err(error) if error.next() == Next::Reconnect => error,
-            done => {
-                if complained {
-                    relay.state.recovered();
-                }
-                return done;
-            }
-        };
-        let failure = Failure::from_relay(error, &relay.config);
-        if !std::mem::replace(&mut complained, true) {
-            tracing::warn!(code = %failure.code(), error = failure.one_line(), help = failure.remedy(), "waiting for Kafka");
-        }
-        relay.state.failed(&failure);
-        tokio::time::sleep(TOPIC_POLL).await;
-    }
-}
-
-/// Creates the topic if that is wanted, otherwise waits a little for it: a cluster that is just starting denies
-/// topics that it has.
-async fn ask_for_topic(relay: &Relay, topics: &Topics, topic: &str) -> Result<(), RelayError> {
-    let names = [topic.to_owned()];
-    let failed = |source| RelayError::Kafka {
-        doing: "look for the topic or create it",
-        source,
-    };
-    if relay.config.kafka.topics.create {
-        let outcomes = topics.ensure(&names, relay.topics).await.map_err(failed)?;
-        if let [TopicOutcome::Created { topic }] = outcomes.as_slice() {
-            tracing::info!(
-                topic,
-                partitions = relay.topics.partitions,
-                "created the topic"
-            );
-        }
-        return Ok(());
-    }
-    let patience = Instant::now() + TOPIC_PATIENCE;
-    loop {
-        match topics.describe(&names).await.map_err(failed)?.as_slice() {
-            [TopicInfo::Missing { topic }] if Instant::now() >= patience => {
-                return Err(RelayError::TopicMissing {
-                    topic: topic.clone(),
-                });
-            }
-            [TopicInfo::Missing { .. }] => tokio::time::sleep(TOPIC_POLL).await,
-            _ => return Ok(()),
         }
     }
 }

@@ -1,77 +1,57 @@
-//! Which topic an event goes to.
+//! Which topics are known to exist, and which take nothing.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::config::TopicTemplate;
+use tokio::time::Instant;
 
-/// Values of the routing column are few; past this many the memory of their topics starts afresh.
+/// Topics are few; past this many the memory of them starts afresh.
 const REMEMBERED: usize = 4096;
 
-/// Makes topic names out of the routing column's values, and knows which topics are known to exist.
-#[derive(Debug)]
-pub(super) struct TopicRouter {
-    template: TopicTemplate,
-    by_route: HashMap<Box<str>, Arc<str>>,
+/// After so long a topic that took nothing is tried again.
+const REFUSED_FOR: Duration = Duration::from_secs(30);
+
+/// What is known of topics.
+#[derive(Debug, Default)]
+pub(super) struct KnownTopics {
     existing: HashSet<Arc<str>>,
+    /// Until when, and why.
+    refused: HashMap<Arc<str>, (Instant, Refusal)>,
 }
 
-/// Where a record may go.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Route {
-    /// To a topic that exists.
-    Known(Arc<str>),
-    /// To a topic that nobody has looked for yet: see [`TopicRouter::exists`].
-    Unseen(Arc<str>),
+/// Why a topic takes nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// It does not exist and is not to be created.
+    Missing,
+    /// This client may not write to it.
+    Denied,
 }
 
-/// Kafka allows no such topic name.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error(
-    "the topic name {name:?}, made from the routing value {route:?}, is not allowed: Kafka takes 1 to 249 of \
-     the characters a-z, A-Z, 0-9, '.', '_' and '-'"
-)]
-pub(crate) struct IllegalTopic {
-    name: String,
-    route: String,
+/// What is known of one topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    Exists,
+    /// Nobody has looked for it yet.
+    Unseen,
+    /// It took nothing a moment ago.
+    Refused(Refusal),
 }
 
-impl TopicRouter {
-    pub(super) fn new(template: TopicTemplate) -> Self {
-        Self {
-            template,
-            by_route: HashMap::new(),
-            existing: HashSet::new(),
+impl KnownTopics {
+    pub(super) fn standing(&mut self, topic: &str) -> Standing {
+        if self.existing.contains(topic) {
+            return Standing::Exists;
         }
-    }
-
-    pub(super) fn route(&mut self, value: &str) -> Result<Route, IllegalTopic> {
-        let topic = match self.by_route.get(value) {
-            Some(topic) => Arc::clone(topic),
-            None => self.remember(value)?,
-        };
-        Ok(if self.existing.contains(&topic) {
-            Route::Known(topic)
-        } else {
-            Route::Unseen(topic)
-        })
-    }
-
-    fn remember(&mut self, value: &str) -> Result<Arc<str>, IllegalTopic> {
-        let name = self.template.topic_for(value);
-        if !TopicTemplate::is_valid_topic(&name) {
-            return Err(IllegalTopic {
-                name,
-                route: value.to_owned(),
-            });
+        match self.refused.get(topic) {
+            Some(&(until, refusal)) if Instant::now() < until => Standing::Refused(refusal),
+            Some(_) => {
+                self.refused.remove(topic);
+                Standing::Unseen
+            }
+            None => Standing::Unseen,
         }
-        if self.by_route.len() >= REMEMBERED {
-            self.by_route.clear();
-            self.existing.clear();
-        }
-        let topic: Arc<str> = name.into();
-        self.by_route.insert(value.into(), Arc::clone(&topic));
-        Ok(topic)
     }
 
     /// The topics that are known to be there.
@@ -81,7 +61,20 @@ impl TopicRouter {
 
     /// The topic is there, or the broker is to make it.
     pub(super) fn exists(&mut self, topic: Arc<str>) {
+        if self.existing.len() >= REMEMBERED {
+            self.existing.clear();
+        }
         self.existing.insert(topic);
+    }
+
+    /// The topic takes nothing: for a while, nobody need ask it again.
+    pub(super) fn refuse(&mut self, topic: Arc<str>, refusal: Refusal) {
+        self.existing.remove(&topic);
+        if self.refused.len() >= REMEMBERED {
+            self.refused.clear();
+        }
+        let until = Instant::now() + REFUSED_FOR;
+        self.refused.insert(topic, (until, refusal));
     }
 }
 
@@ -89,35 +82,32 @@ impl TopicRouter {
 mod tests {
     use super::*;
 
-    fn router() -> TopicRouter {
-        TopicRouter::new("outbox.event.${routedByValue}".parse().unwrap())
-    }
-
     #[test]
     fn a_topic_is_looked_for_once() {
-        let mut router = router();
-        let Route::Unseen(topic) = router.route("order").unwrap() else {
-            panic!("known at once")
-        };
-        assert_eq!(&*topic, "outbox.event.order");
-        router.exists(Arc::clone(&topic));
-        assert_eq!(router.route("order").unwrap(), Route::Known(topic));
-        assert!(matches!(router.route("user").unwrap(), Route::Unseen(_)));
+        let mut topics = KnownTopics::default();
+        assert_eq!(topics.standing("order"), Standing::Unseen);
+        topics.exists("order".into());
+        assert_eq!(topics.standing("order"), Standing::Exists);
+        assert_eq!(topics.standing("user"), Standing::Unseen);
     }
 
-    #[test]
-    fn refuses_names_that_kafka_refuses() {
-        for value in ["with space", "slash/", "ü", &"x".repeat(250), "nul\0"] {
-            assert!(router().route(value).is_err(), "{value:?} was taken");
-        }
+    #[tokio::test(start_paused = true)]
+    async fn a_topic_that_takes_nothing_is_tried_again_later() {
+        let mut topics = KnownTopics::default();
+        topics.exists("order".into());
+        topics.refuse("order".into(), Refusal::Denied);
+        assert_eq!(topics.standing("order"), Standing::Refused(Refusal::Denied));
+        tokio::time::advance(REFUSED_FOR).await;
+        assert_eq!(topics.standing("order"), Standing::Unseen);
     }
 
     #[test]
     fn memory_of_topics_is_bounded() {
-        let mut router = router();
-        for value in 0..3 * REMEMBERED {
-            router.route(&value.to_string()).unwrap();
+        let mut topics = KnownTopics::default();
+        for number in 0..3 * REMEMBERED {
+            topics.exists(number.to_string().into());
+            topics.refuse(format!("no-{number}").into(), Refusal::Missing);
         }
-        assert!(router.by_route.len() <= REMEMBERED);
+        assert!(topics.existing.len() <= REMEMBERED && topics.refused.len() <= REMEMBERED);
     }
 }

@@ -29,6 +29,7 @@ fn masks_secrets() {
         ("CDC_POSTGRES__URL", "postgres://relay:hunter2@h/d"),
         ("CDC_KAFKA__CLIENT__SASL_PASSWORD", "hunter2"),
         ("CDC_KAFKA__PRODUCER__SSL_KEY_PASSWORD", "hunter2"),
+        ("CDC_KAFKA__CONSUMER__SSL_KEY_PASSWORD", "hunter2"),
         ("CDC_KAFKA__CLIENT__SASL_USERNAME", "alice"),
     ]);
     assert!(!shown.contains("hunter2"), "{shown}");

@@ -143,7 +143,6 @@ fn refuses_values_outside_their_bounds() {
         ("CDC_RELAY__WIRE_TIMEOUT", "1ms", "at least \"1s\""),
         ("CDC_RELAY__MAX_IN_FLIGHT", "1KiB", "64KiB"),
         ("CDC_RELAY__SLOT", "No-Good", "a-z"),
-        ("CDC_RELAY__DELIVERY", "exactly_once", "not in this version"),
         ("CDC_RELAY__DELIVERY", "at_most_once", "at_least_once"),
         ("CDC_KAFKA__TOPICS__PARTITIONS", "0", "between 1"),
         ("CDC_KAFKA__TOPICS__PARTITIONS", "six", "i32"),
@@ -175,7 +174,8 @@ fn an_outbox_needs_a_table_or_a_prefix() {
 #[test]
 fn kafka_properties_are_free_and_can_be_written_in_three_ways() {
     let file = "[kafka.client]\nsecurity.protocol = \"SSL\"\n\"ssl.ca.location\" = \"/ca\"\n\
-                [kafka.producer]\nlinger.ms = 5\n";
+                [kafka.producer]\nlinger.ms = 5\n\
+                [kafka.consumer]\nfetch.max.bytes = 7\n";
     let environment = [URL, ("CDC_KAFKA__CLIENT__SASL_PASSWORD", "0123")];
     let config = config(Some(file), &environment, &["kafka.client.client.id=me"]).unwrap();
     let client: Vec<_> = config
@@ -194,6 +194,7 @@ fn kafka_properties_are_free_and_can_be_written_in_three_ways() {
         ]
     );
     assert_eq!(config.kafka.producer["linger.ms"], "5");
+    assert_eq!(config.kafka.consumer["fetch.max.bytes"], "7");
 }
 
 #[test]

@@ -1,0 +1,205 @@
+//! Kafka's side of a session: the producer, and what the checkpoint topic remembers.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use cdc_kafka::{
+    Latest, OrderedProducer, TransactionTimeout, TransactionalId, TransactionalProducer, latest,
+    scan,
+};
+use pg_replication::SystemId;
+use pg_replication::pgoutput::Xid;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::Relay;
+use super::checkpoint::{Checkpoint, CheckpointKey};
+use super::error::RelayError;
+use super::outbound::{AtLeastOnce, Checkpoints, ExactlyOnce, Outbound, TransactionLimits};
+use super::topics::TopicFinder;
+use crate::config::Delivery;
+use crate::failure::Failure;
+
+/// How long Kafka may take for one step of the opening, before the session starts afresh.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Between two tries.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// With a backlog a transaction is worth its price if it is long; what a reader waits for is no matter then.
+const BACKLOG_INTERVAL: Duration = Duration::from_millis(300);
+
+/// One of the two producers.
+#[derive(Debug)]
+enum Producer {
+    Ordered(OrderedProducer),
+    Transactional(TransactionalProducer),
+}
+
+/// What is known once Kafka is connected.
+#[derive(Debug)]
+pub(super) struct KafkaSide {
+    producer: Producer,
+    key: CheckpointKey,
+    pub(super) checkpoint: Option<Checkpoint>,
+    /// Another server of whose slot with this name there is a checkpoint, if there is none of this one's.
+    pub(super) elsewhere: Option<SystemId>,
+}
+
+impl KafkaSide {
+    /// Connects, takes the transactional id over from whoever had it, and reads the newest checkpoint.
+    ///
+    /// Without a limit while Kafka is away.
+    pub(super) async fn open(
+        relay: &Relay,
+        topics: &TopicFinder<'_>,
+        key: CheckpointKey,
+    ) -> Result<Self, RelayError> {
+        let topic = relay.config.relay.checkpoint_topic.as_str();
+        topics.find_checkpoints(topic).await?;
+        let mut complained = false;
+        loop {
+            let error = match Self::connect(relay, &key).await {
+                Ok(side) => return Ok(side),
+                Err(error) if error.next() == super::error::Next::Reconnect => error,
+                Err(error) => return Err(error),
+            };
+            let failure = Failure::from_relay(error, &relay.config);
+            if !std::mem::replace(&mut complained, true) {
+                tracing::warn!(code = %failure.code(), error = failure.one_line(), help = failure.remedy(), "waiting for Kafka");
+            }
+            relay.state.failed(&failure);
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    async fn connect(relay: &Relay, key: &CheckpointKey) -> Result<Self, RelayError> {
+        let producer = Producer::open(relay, key).await?;
+        let topic = relay.config.relay.checkpoint_topic.as_str();
+        let read = |source| RelayError::Kafka {
+            doing: "read the checkpoint",
+            source,
+        };
+        let found = latest(&relay.kafka, topic, key.to_string().as_bytes(), PATIENCE)
+            .await
+            .map_err(read)?;
+        let (checkpoint, elsewhere) = match found {
+            Latest::Value(json) => {
+                let checkpoint =
+                    Checkpoint::from_json(&json).map_err(|source| RelayError::Checkpoint {
+                        key: key.to_string(),
+                        source,
+                    })?;
+                (Some(checkpoint), None)
+            }
+            Latest::Absent | Latest::MissingTopic => {
+                (None, same_slot_elsewhere(relay, key).await.map_err(read)?)
+            }
+        };
+        Ok(Self {
+            producer,
+            key: key.clone(),
+            checkpoint,
+            elsewhere,
+        })
+    }
+
+    /// Writes a checkpoint before there are events, and waits until Kafka has it.
+    pub(super) async fn establish(
+        &mut self,
+        relay: &Relay,
+        checkpoint: &Checkpoint,
+    ) -> Result<(), RelayError> {
+        let checkpoints = self.checkpoints(relay, checkpoint.clone(), watch::channel(None).1);
+        match &mut self.producer {
+            Producer::Ordered(producer) => {
+                AtLeastOnce::write(producer, &checkpoints, checkpoint).await?;
+            }
+            Producer::Transactional(producer) => {
+                ExactlyOnce::write(producer, &checkpoints, checkpoint).await?;
+            }
+        }
+        self.checkpoint = Some(checkpoint.clone());
+        Ok(())
+    }
+
+    /// Ready to send; `checkpoint` is in Kafka.
+    pub(super) fn into_outbound(
+        self,
+        relay: &Relay,
+        checkpoint: Checkpoint,
+        horizon: watch::Receiver<Option<Xid>>,
+    ) -> Outbound {
+        let checkpoints = self.checkpoints(relay, checkpoint, horizon);
+        match self.producer {
+            Producer::Ordered(producer) => {
+                Outbound::AtLeastOnce(AtLeastOnce::new(producer, checkpoints))
+            }
+            Producer::Transactional(producer) => {
+                let limits = TransactionLimits {
+                    interval: relay.config.relay.transaction_interval.get(),
+                    backlog_interval: BACKLOG_INTERVAL,
+                    records: relay.config.relay.transaction_max_records.get() as usize,
+                    bytes: relay.config.relay.max_in_flight.bytes().saturating_mul(4),
+                };
+                Outbound::ExactlyOnce(ExactlyOnce::new(producer, limits, checkpoints))
+            }
+        }
+    }
+
+    fn checkpoints(
+        &self,
+        relay: &Relay,
+        durable: Checkpoint,
+        horizon: watch::Receiver<Option<Xid>>,
+    ) -> Checkpoints {
+        let topic = Arc::from(relay.config.relay.checkpoint_topic.as_str());
+        Checkpoints::new(topic, &self.key, durable, horizon)
+    }
+}
+
+/// Another server of whose slot with this name there is a checkpoint: this one may have taken its place.
+async fn same_slot_elsewhere(
+    relay: &Relay,
+    key: &CheckpointKey,
+) -> Result<Option<SystemId>, cdc_kafka::Error> {
+    let cancel = CancellationToken::new();
+    let _stop = cancel.clone().drop_guard();
+    let (key, found) = (key.clone(), Arc::new(Mutex::new(None)));
+    let noted = Arc::clone(&found);
+    let topic = relay.config.relay.checkpoint_topic.clone();
+    scan(&relay.kafka, &[topic], cancel, move |record| {
+        if let Some(system_id) = record.key().and_then(|text| key.same_slot_elsewhere(text)) {
+            *noted.lock().unwrap_or_else(PoisonError::into_inner) =
+                record.value().map(|_| system_id);
+        }
+    })
+    .await?;
+    let found = *found.lock().unwrap_or_else(PoisonError::into_inner);
+    Ok(found)
+}
+
+impl Producer {
+    async fn open(relay: &Relay, key: &CheckpointKey) -> Result<Self, RelayError> {
+        let failed = |source| RelayError::Kafka {
+            doing: "start the Kafka producer",
+            source,
+        };
+        match relay.config.relay.delivery {
+            Delivery::AtLeastOnce => OrderedProducer::new(&relay.kafka, relay.limits)
+                .map(Self::Ordered)
+                .map_err(failed),
+            Delivery::ExactlyOnce => {
+                // Two systems may well have a slot of the same name and share a Kafka.
+                #[expect(clippy::expect_used, reason = "neither empty nor with a NUL")]
+                let id = TransactionalId::new(format!("cdc-relay/{key}"))
+                    .expect("a number and a slot name");
+                let timeout = TransactionTimeout::DEFAULT;
+                TransactionalProducer::open(&relay.kafka, relay.limits, &id, timeout, PATIENCE)
+                    .await
+                    .map(Self::Transactional)
+                    .map_err(failed)
+            }
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! The checkpoints of one session: what the next one says, and what the last one said.
+
+use std::sync::Arc;
+
+use cdc_kafka::{OutgoingRecord, Partition};
+use pg_replication::PgTimestamp;
+use pg_replication::pgoutput::Xid;
+use tokio::sync::watch;
+
+use super::Frontier;
+use crate::relay::checkpoint::{Checkpoint, CheckpointKey, PartialTransaction};
+
+/// Composes checkpoints and remembers the newest that is in Kafka.
+#[derive(Debug)]
+pub(in crate::relay) struct Checkpoints {
+    topic: Arc<str>,
+    key: String,
+    /// The newest in Kafka.
+    durable: Checkpoint,
+    /// Looked up from time to time while the slot is held.
+    horizon: watch::Receiver<Option<Xid>>,
+}
+
+impl Checkpoints {
+    /// `durable` was read from Kafka, or has just been written there.
+    pub(in crate::relay) fn new(
+        topic: Arc<str>,
+        key: &CheckpointKey,
+        durable: Checkpoint,
+        horizon: watch::Receiver<Option<Xid>>,
+    ) -> Self {
+        Self {
+            topic,
+            key: key.to_string(),
+            durable,
+            horizon,
+        }
+    }
+
+    pub(super) fn durable(&self) -> &Checkpoint {
+        &self.durable
+    }
+
+    pub(super) fn frontier(&self) -> Frontier {
+        Frontier::of(&self.durable)
+    }
+
+    /// What is to be written once everything before `frontier`, and `partial` after it, is in Kafka; `None` when the
+    /// newest one says it already.
+    pub(super) fn next(
+        &self,
+        frontier: &Frontier,
+        partial: Option<PartialTransaction>,
+    ) -> Option<Checkpoint> {
+        let mut next = self.durable.clone();
+        next.lsn = frontier.lsn;
+        next.newest = frontier.newest;
+        next.backfill = frontier.backfill.as_deref().cloned();
+        next.partial = partial;
+        if next == self.durable {
+            return None;
+        }
+        next.horizon = self.horizon.borrow().map(|xid| xid.0).or(next.horizon);
+        Some(next)
+    }
+
+    /// Whether the newest one lags behind.
+    pub(super) fn is_behind(&self, frontier: &Frontier) -> bool {
+        self.durable.lsn != frontier.lsn
+            || self.durable.backfill.as_ref() != frontier.backfill.as_deref()
+    }
+
+    /// Hands its record to `send`.
+    pub(super) fn record<R>(
+        &self,
+        checkpoint: &Checkpoint,
+        send: impl FnOnce(OutgoingRecord<'_>) -> R,
+    ) -> R {
+        let value = checkpoint.to_json(PgTimestamp::now());
+        send(OutgoingRecord {
+            topic: &self.topic,
+            // One slot's checkpoints must be in order, however many partitions somebody gave the topic later.
+            partition: Some(Partition(0)),
+            key: Some(self.key.as_bytes()),
+            value: Some(&value),
+            headers: &[],
+            timestamp: None,
+        })
+    }
+
+    pub(super) fn written(&mut self, checkpoint: Checkpoint) {
+        self.durable = checkpoint;
+    }
+}
