@@ -5,16 +5,21 @@
 
 mod availability;
 mod delivery;
+mod failover_slots;
 mod heavy;
 mod idle;
 mod kafka_faults;
+mod kafka_security;
 mod large_transactions;
+mod leader_changes;
 mod messages;
 mod metrics;
 mod other_changes;
 mod outlet;
 mod positions;
 mod postgres_faults;
+mod postgres_tls;
+mod recover;
 mod relay_faults;
 mod routing;
 mod schema_changes;
@@ -22,3 +27,4 @@ mod shutdown;
 mod slots;
 mod transactions;
 mod values;
+mod versions;

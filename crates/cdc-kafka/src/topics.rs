@@ -1,6 +1,7 @@
 //! Looking at a cluster and creating the topics that are missing.
 
 mod cluster;
+mod compacted;
 
 use std::time::Duration;
 

@@ -5,6 +5,7 @@ mod kafka;
 mod postgres;
 mod relay;
 mod report;
+mod store;
 
 use std::error::Error;
 use std::fmt;
