@@ -24,6 +24,7 @@ build: setup ## build everything (debug)
 test: CDC_RELAY_BIN = $(TARGET)/debug/cdc-relay
 test: setup ## every test: unit, property, end to end on real servers
 	scripts/services up
+	@[[ $${SKIP_POSTGRES_VERSIONS:-} == 1 ]] || scripts/postgres-version >/dev/null
 	cargo build --workspace --bins
 	set -a; . "$${SERVICES_DIR:-.services}/env"; set +a; cargo test --workspace --no-fail-fast
 

@@ -6,7 +6,8 @@ missing_packages() { # COMPONENT...
   local component program header
   for component in "$@"; do
     case $component in
-      postgres) postgres_bin >/dev/null || echo postgresql ;;
+      postgres) postgres_installed_bin >/dev/null || echo postgresql ;;
+      npm) command -v npm >/dev/null || echo npm ;;
       redis) command -v redis-server >/dev/null || echo redis-server ;;
       kafka)
         kafka_java >/dev/null || echo "openjdk-$JAVA_MIN_MAJOR-jre-headless"

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
-# One Apache Kafka node that is broker and controller (KRaft).
+# One Apache Kafka node (KRaft): broker and controller, or a broker more for the controller of another instance.
 
-kafka_port_names() { echo port controller_port; }
+kafka_port_names() { echo port controller_port "$(kafka_secured_port_names)"; }
 kafka_marker() { printf '%s\n' "$STATE/kafka/server.properties"; }
 
 kafka_env() {
@@ -9,6 +9,7 @@ kafka_env() {
     "KAFKA_BROKERS=127.0.0.1:$(port_of kafka)" \
     "JAVA=$(kafka_java)" \
     "KAFKA_CLASSPATH=$(kafka_jars)/*"
+  kafka_secured_env
 }
 
 kafka_java() {
@@ -23,20 +24,34 @@ kafka_java() {
   return 1
 }
 
+# The state directory of the node's controller.
+kafka_controller_state() {
+  local join
+  join=$(setting KAFKA_JOIN kafka '')
+  realpath -m -- "${join:-$STATE}"
+}
+
 kafka_configure() {
-  local port controller
+  local port controller roles=broker,controller id=1 own_controller=
   port=$(port_of kafka)
-  controller=$(cat "$STATE/kafka/controller_port")
+  controller=127.0.0.1:$(cat "$(kafka_controller_state)/kafka/controller_port")
+  if [[ $(kafka_controller_state) == "$STATE" ]]; then
+    own_controller=,CONTROLLER://$controller
+  else
+    roles=broker
+    # A number that no other node has.
+    id=$port
+  fi
   # The session: after a crash the controller refuses the node until its old session has ended, 9 s by default.
   # A fixed quorum, not one that the log keeps: so that the controller's port may change.
-  put "$STATE/kafka/server.properties" "process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@127.0.0.1:$controller
-listeners=PLAINTEXT://127.0.0.1:$port,CONTROLLER://127.0.0.1:$controller
-advertised.listeners=PLAINTEXT://127.0.0.1:$port
+  put "$STATE/kafka/server.properties" "process.roles=$roles
+node.id=$id
+controller.quorum.voters=1@$controller
+listeners=PLAINTEXT://127.0.0.1:$port$own_controller$(kafka_secured_listeners 127.0.0.1)
+advertised.listeners=PLAINTEXT://127.0.0.1:$port$(kafka_secured_listeners localhost)
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL_SSL:SASL_SSL,SSL:SSL
 log.dirs=$STATE/kafka/data
 broker.session.timeout.ms=2500
 broker.heartbeat.interval.ms=500
@@ -53,18 +68,28 @@ share.coordinator.state.topic.num.partitions=5
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
+$(kafka_secured_properties)
 $(setting KAFKA_CONF kafka '' | tr ';' '\n')"
 }
 
+kafka_cluster_id() {
+  if [[ $(kafka_controller_state) == "$STATE" ]]; then
+    head -c 16 /dev/urandom | base64 | tr '+/' '-_' | tr -d =
+  else
+    sed -n 's/^cluster\.id=//p' "$(kafka_controller_state)/kafka/data/meta.properties"
+  fi
+}
+
 kafka_format() {
-  local data=$STATE/kafka/data
+  local data=$STATE/kafka/data users
   [[ ! -f $data/meta.properties ]] || return 0
   say kafka "formatting the log folder"
   rm -rf "$data"
+  mapfile -t users < <(kafka_user_options)
   attempt "$(kafka_java)" -XX:TieredStopAtLevel=1 -cp "$(kafka_class_path)" \
     "-Dlog4j2.configurationFile=$SCRIPTS/services.d/kafka.log4j2.properties" \
-    kafka.tools.StorageTool format -t "$(head -c 16 /dev/urandom | base64 | tr '+/' '-_' | tr -d =)" \
-    -c "$STATE/kafka/server.properties" >"$STATE/kafka/format.log" 2>&1 || {
+    kafka.tools.StorageTool format -t "$(kafka_cluster_id)" \
+    -c "$STATE/kafka/server.properties" "${users[@]}" >"$STATE/kafka/format.log" 2>&1 || {
     rm -rf "$data"
     give_up_if_interrupted
     fail_with_log kafka format.log

@@ -11,18 +11,27 @@ postgres_env() {
     "PG_SOCKET_DIR=$(postgres_tmp_dir)"
 }
 
-# The folder of the server's programs; fails if there is none that is new enough.
+# The folder of the server's programs.
 postgres_bin() {
+  local major
+  major=$(setting PG_MAJOR postgres '')
+  if [[ -n $major ]]; then postgres_package_bin "$major"; else postgres_installed_bin; fi
+}
+
+# The folder of the installed server's programs; fails if there is none that is new enough.
+postgres_installed_bin() {
   local bin installed
   mapfile -t installed < <(printf '%s\n' /usr/lib/postgresql/*/bin | sort -rV)
   for bin in "$(pg_config --bindir 2>/dev/null || true)" "${installed[@]}"; do
     [[ -x $bin/initdb && -x $bin/postgres ]] || continue
-    (($("$bin/postgres" --version | sed -E 's/[^0-9]*([0-9]+).*/\1/') >= POSTGRES_MIN_MAJOR)) || continue
+    (($(postgres_major "$bin") >= POSTGRES_MIN_MAJOR)) || continue
     printf '%s\n' "$bin"
     return
   done
   return 1
 }
+
+postgres_major() { "$1/postgres" --version | sed -E 's/[^0-9]*([0-9]+).*/\1/'; } # BIN
 
 postgres_user() {
   if id -u postgres >/dev/null 2>&1; then echo postgres; else echo nobody; fi
@@ -79,9 +88,12 @@ postgres_choose_data_dir() {
 }
 
 postgres_initialise() {
-  local data new
+  local data new major
   data=$(postgres_data)
   if [[ -f $data/PG_VERSION ]]; then
+    major=$(cat "$data/PG_VERSION")
+    [[ $major == "$(postgres_major "$(postgres_bin)")" ]] ||
+      die "the data in $data is of PostgreSQL $major: PG_MAJOR=$major, or remove it with scripts/services destroy"
     # The server refuses a folder that is not its user's, as after a copy of the checkout.
     ((EUID != 0)) || chown -R "$(postgres_user)" "$data"
     return
@@ -136,10 +148,14 @@ postgres_remove_stale_locks() {
 }
 
 postgres_is_ready() {
-  running_pid postgres >/dev/null && "$(postgres_bin)/pg_isready" -q -U postgres -d postgres -h 127.0.0.1 -p "$(port_of postgres)" -t 2
+  # Not of PG_MAJOR: a fetched server comes without clients.
+  running_pid postgres >/dev/null && "$(postgres_installed_bin)/pg_isready" -q -U postgres -d postgres -h 127.0.0.1 -p "$(port_of postgres)" -t 2
 }
 
 postgres_start() {
+  local major
+  major=$(setting PG_MAJOR postgres '')
+  [[ -z $major ]] || postgres_fetch "$major"
   postgres_choose_user
   postgres_choose_data_dir
   postgres_initialise

@@ -15,6 +15,6 @@ say() { # WHO WORDS...
 }
 
 die() { # WORDS...
-  printf 'scripts/services: %s\n' "$*" >&2
+  printf 'scripts/%s: %s\n' "${0##*/}" "$*" >&2
   exit 1
 }

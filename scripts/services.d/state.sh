@@ -57,13 +57,16 @@ setting() { # VARIABLE COMPONENT DEFAULT
 
 warn_of_pending_settings() { # COMPONENT
   local variable
-  for variable in PG_CONF KAFKA_CONF KAFKA_HEAP; do
+  for variable in "${!SETTING_OF[@]}"; do
     [[ -n ${!variable+given} && $1 == "${SETTING_OF[$variable]}" ]] || continue
     [[ ${!variable} == "$(cat "$STATE/$1/$variable" 2>/dev/null)" ]] ||
       say "$1" "runs without this $variable: scripts/services restart $1 applies it"
   done
 }
-declare -A SETTING_OF=([PG_CONF]=postgres [KAFKA_CONF]=kafka [KAFKA_HEAP]=kafka)
+declare -A SETTING_OF=(
+  [PG_CONF]=postgres [PG_MAJOR]=postgres
+  [KAFKA_CONF]=kafka [KAFKA_HEAP]=kafka [KAFKA_TLS]=kafka [KAFKA_USERS]=kafka [KAFKA_JOIN]=kafka
+)
 
 write_env() { with_instance_lock write_env_locked; }
 

@@ -187,6 +187,14 @@ pub async fn run(options: &RelayOptions, arguments: &str) -> Result<Output> {
     Ok(output)
 }
 
+/// A command of `cdc-relay` that has not been started.
+///
+/// # Errors
+/// Fails if there is no binary.
+pub fn command(options: &RelayOptions, arguments: &str) -> Result<Command> {
+    options.command(arguments)
+}
+
 /// The binary: `CDC_RELAY_BIN`, else the one that cargo built into the same directory as this program.
 fn binary() -> Result<PathBuf> {
     if let Some(path) = std::env::var_os("CDC_RELAY_BIN") {

@@ -1,5 +1,7 @@
 //! Everything that one test needs, made in one line and gone at its end.
 
+use std::process::Command;
+
 use anyhow::Result;
 
 use crate::checkpoints::Checkpoints;
@@ -36,9 +38,7 @@ impl Scenario {
     /// # Errors
     /// Fails if the servers are down or `init` fails.
     pub async fn shared() -> Result<Self> {
-        let mut scenario = Self::on(Services::shared()?).await?;
-        scenario.show_log = true;
-        Ok(scenario)
+        Ok(Self::on(Services::shared()?).await?.showing_log())
     }
 
     /// Like [`shared`](Self::shared), with `components` of its own, which may be broken.
@@ -46,9 +46,16 @@ impl Scenario {
     /// # Errors
     /// Fails if a server does not come up or `init` fails.
     pub async fn private(components: &[Component]) -> Result<Self> {
-        let mut scenario = Self::on(Services::private(components).await?).await?;
-        scenario.show_log = true;
-        Ok(scenario)
+        Ok(Self::on(Services::private(components).await?)
+            .await?
+            .showing_log())
+    }
+
+    /// With the relays' last log lines on stderr when this is dropped.
+    #[must_use]
+    pub fn showing_log(mut self) -> Self {
+        self.show_log = true;
+        self
     }
 
     /// Like [`private`](Self::private), or [`shared`](Self::shared) if there are none to be broken.
@@ -121,6 +128,14 @@ impl Scenario {
     /// Fails if its exit status is not 0; the error has what it said.
     pub async fn init(&self) -> Result<()> {
         relay::run(&self.options, "init").await.map(drop)
+    }
+
+    /// A command of `cdc-relay` with this scenario's settings, not yet started; arguments are words.
+    ///
+    /// # Errors
+    /// Fails if there is no binary.
+    pub fn command(&self, arguments: &str) -> Result<Command> {
+        relay::command(&self.options, arguments)
     }
 
     /// A relay that streams.

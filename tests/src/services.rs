@@ -1,15 +1,23 @@
 //! The servers that a test talks to: the shared ones of `make services-up`, or an instance of its own that it may break.
 
+mod certificates;
+mod cluster;
 mod instance;
+mod secured_kafka;
 mod settings;
+mod version;
 
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
+pub use certificates::{Authority, Credentials, Validity};
+pub use cluster::Cluster;
 pub use instance::Instance;
+pub use secured_kafka::{SecuredKafka, User};
 use settings::Settings;
 pub use settings::checkout;
+pub use version::Version;
 
 /// A server of `scripts/services`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +44,8 @@ pub struct Services {
     database_url: String,
     kafka_brokers: String,
     instance: Option<Instance>,
+    /// The database is a [`Cluster`]'s, with which everything in it goes.
+    on_cluster: bool,
 }
 
 impl Services {
@@ -44,12 +54,32 @@ impl Services {
     /// # Errors
     /// Fails unless `DATABASE_URL` and `KAFKA_BROKERS` are set or `make services-up` has written `.services/env`.
     pub fn shared() -> Result<Self> {
-        let settings = Settings::shared()?;
+        Ok(Self::at(
+            Settings::shared_value("DATABASE_URL")?,
+            Settings::shared_value("KAFKA_BROKERS")?,
+        ))
+    }
+
+    /// The shared Kafka, and a PostgreSQL that must outlive what is made on it.
+    ///
+    /// # Errors
+    /// As [`shared`](Self::shared).
+    pub fn with_postgres(cluster: &Cluster) -> Result<Self> {
+        let kafka_brokers = Settings::shared_value("KAFKA_BROKERS")?;
         Ok(Self {
-            database_url: settings.require("DATABASE_URL")?,
-            kafka_brokers: settings.require("KAFKA_BROKERS")?,
-            instance: None,
+            on_cluster: true,
+            ..Self::at(cluster.url(), kafka_brokers)
         })
+    }
+
+    /// Servers that somebody else starts and stops.
+    fn at(database_url: String, kafka_brokers: String) -> Self {
+        Self {
+            database_url,
+            kafka_brokers,
+            instance: None,
+            on_cluster: false,
+        }
     }
 
     /// Servers of the test's own for `components`, and the shared ones for the rest. Destroyed when dropped.
@@ -62,6 +92,21 @@ impl Services {
             .tempdir()?
             .keep();
         Self::with_instance(Instance::start(dir, components, false).await?)
+    }
+
+    /// A Kafka of the test's own with more lines of server.properties, `;` between them, and the shared PostgreSQL.
+    /// Destroyed when dropped.
+    ///
+    /// # Errors
+    /// Fails if it does not come up; the error has what `scripts/services` said.
+    pub async fn private_kafka(properties: &str) -> Result<Self> {
+        let properties = vec![("KAFKA_CONF", properties.to_owned())];
+        let dir = tempfile::Builder::new()
+            .prefix("cdc-e2e.")
+            .tempdir()?
+            .keep();
+        let kafka = Instance::start_with(dir, &[Component::Kafka], properties, false);
+        Self::with_instance(kafka.await?)
     }
 
     /// Like [`private`](Self::private) with everything in `dir`, saying on stdout what it takes to start it; with `keep` the
@@ -82,13 +127,14 @@ impl Services {
             if instance.has(component) {
                 own.require(name)
             } else {
-                Settings::shared()?.require(name)
+                Settings::shared_value(name)
             }
         };
         Ok(Self {
             database_url: find(Component::Postgres, "DATABASE_URL")?,
             kafka_brokers: find(Component::Kafka, "KAFKA_BROKERS")?,
             instance: Some(instance),
+            on_cluster: false,
         })
     }
 
@@ -114,8 +160,8 @@ impl Services {
 
     /// Whether `component` is nobody else's, so that nothing in it needs to be cleaned up.
     pub fn is_private(&self, component: Component) -> bool {
-        self.instance
-            .as_ref()
-            .is_some_and(|instance| instance.has(component))
+        let own = self.instance.as_ref();
+        own.is_some_and(|instance| instance.has(component))
+            || self.on_cluster && component == Component::Postgres
     }
 }

@@ -65,6 +65,9 @@ async fn delete(brokers: String, prefix: String) -> Result<()> {
         .iter()
         .map(rdkafka::metadata::MetadataTopic::name);
     let ours: Vec<_> = names.filter(|name| name.starts_with(&prefix)).collect();
+    if ours.is_empty() {
+        return Ok(());
+    }
     admin
         .delete_topics(&ours, &AdminOptions::new().request_timeout(Some(TIMEOUT)))
         .await?;

@@ -4,11 +4,13 @@
 //! * [`TransactionalProducer`] does so in transactions, and fences older producers of its id.
 //! * [`latest`] finds the newest value of a key in a compacted topic; [`scan`] shows every record of topics.
 //! * [`Topics`] looks at a cluster and creates what is missing.
+//! * [`Inspection`] finds out what a cluster and its topics are set to.
 //! * [`Error::disposition`] decides what a failure means; nothing else does.
 
 mod client;
 mod code;
 mod error;
+mod inspection;
 mod logging;
 mod options;
 mod producer;
@@ -20,6 +22,7 @@ mod transactional;
 pub use client::Reachability;
 pub use code::KafkaCode;
 pub use error::{Disposition, Error, PoisonReason};
+pub use inspection::{ClusterDetails, Inspection, Settings, TopicDetails};
 pub use options::KafkaOptions;
 pub use producer::{Delivery, InFlight, Limits, OrderedProducer, SendError};
 pub use reading::{Latest, ScanSummary, ScannedRecord, latest, scan};

@@ -1,9 +1,16 @@
 //! The command line.
 
+mod recover;
+
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use recover::{
+    FilterArguments, Rate, Recover, RecoverAction, RecoverDiscard, RecoverList, RecoverReplay,
+    RecoverShow, RecoverStats, Selection,
+};
 
 /// Streams a PostgreSQL transactional outbox from the write-ahead log into Kafka, at least once.
 #[derive(Debug, Parser)]
@@ -90,6 +97,13 @@ pub(crate) enum Command {
                             cdc-relay status --probe   # for a container's health check"
     )]
     Status(Status),
+    /// Deals with events that could not be delivered: lists, shows, replays and discards them.
+    #[command(
+        after_help = "The events are in the table cdc.failed_event of `postgres.store_url`.\n\n\
+                            Examples:\n  cdc-relay recover stats\n  \
+                            cdc-relay recover replay --code CDC0044 --dry-run"
+    )]
+    Recover(Recover),
     /// Prints the effective configuration and where each value came from; secrets are masked.
     #[command(
         after_help = "Example:\n  CDC_RELAY__SLOT=orders cdc-relay --config relay.toml config"
@@ -168,12 +182,17 @@ mod tests {
 
     #[test]
     fn every_command_has_an_example() {
-        for command in Cli::command().get_subcommands() {
-            let help = command
-                .get_after_help()
-                .map(ToString::to_string)
-                .unwrap_or_default();
-            assert!(help.contains("Example"), "{}", command.get_name());
+        fn check(command: &clap::Command) {
+            for command in command.get_subcommands() {
+                let help = command.get_after_help().map(ToString::to_string);
+                assert!(
+                    help.unwrap_or_default().contains("Example"),
+                    "{}",
+                    command.get_name()
+                );
+                check(command);
+            }
         }
+        check(&Cli::command());
     }
 }

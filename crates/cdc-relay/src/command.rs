@@ -1,9 +1,11 @@
 //! The commands, one file each.
 
+mod amount;
 mod config;
 mod doctor;
 mod explain;
 mod init;
+mod recover;
 pub(crate) mod relay;
 mod status;
 
@@ -28,6 +30,7 @@ pub(crate) async fn run(command: &Command, global: &Global) -> Result<(), Failur
         Command::Init(arguments) => init::run(arguments, &usable(global)?).await,
         Command::Doctor(arguments) => doctor::run(arguments, &usable(global)?).await,
         Command::Status(arguments) => status::run(arguments, &usable(global)?).await,
+        Command::Recover(arguments) => recover::run(arguments, &usable(global)?).await,
         Command::Relay => {
             let config = usable(global)?;
             let shutdown = CancellationToken::new();

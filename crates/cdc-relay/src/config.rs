@@ -59,6 +59,14 @@ impl Config {
         Ok(config)
     }
 
+    /// The same for the database of the stores: where it says "PostgreSQL", that one is meant.
+    pub(crate) fn at_store(&self) -> Self {
+        Self {
+            postgres: self.postgres.at_store(),
+            ..self.clone()
+        }
+    }
+
     fn validate(&self) -> Result<(), Invalid> {
         self.kafka.validate()?;
         self.relay.validate()?;

@@ -1,8 +1,11 @@
 //! What the database says of the server, the slot, the publication and the outbox tables.
 
 mod catalog;
+mod clock;
 mod holder;
 mod outbox;
+mod pace;
+mod privilege;
 mod publication;
 mod server;
 mod slot;
@@ -14,7 +17,10 @@ use tokio_postgres::{Row, SimpleQueryMessage};
 use crate::config::Config;
 use crate::failure::{Context, Failure};
 
-pub(crate) use holder::Holder;
+pub(crate) use clock::ClockDifference;
+pub(crate) use holder::{Blocker, Holder};
+pub(crate) use outbox::OutboxShape;
+pub(crate) use pace::Pace;
 pub(crate) use publication::Publication;
 pub(crate) use server::{RoleFacts, ServerFacts};
 pub(crate) use slot::SlotState;
@@ -54,7 +60,7 @@ impl Database {
     }
 
     /// The rows of one statement.
-    async fn rows(
+    pub(crate) async fn rows(
         &self,
         sql: &str,
         parameters: &[&(dyn ToSql + Sync)],
@@ -67,7 +73,7 @@ impl Database {
     }
 
     /// The only row of one statement, if there is one.
-    async fn row(
+    pub(crate) async fn row(
         &self,
         sql: &str,
         parameters: &[&(dyn ToSql + Sync)],
@@ -102,7 +108,7 @@ fn told(error: tokio_postgres::Error, context: Context<'_>) -> Failure {
 }
 
 /// A value of a row whose query this crate wrote, so that its type is known.
-fn value<'a, T: tokio_postgres::types::FromSql<'a>>(
+pub(crate) fn value<'a, T: tokio_postgres::types::FromSql<'a>>(
     row: &'a Row,
     column: &str,
 ) -> Result<T, Failure> {

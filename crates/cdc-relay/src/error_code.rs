@@ -121,6 +121,10 @@ error_codes! {
     RelayUnhealthy = "CDC0051" => Refused,
     /// `doctor` found at least one failure.
     DoctorFailed = "CDC0052" => Refused,
+    /// The tables of the stores do not exist.
+    StoreMissing = "CDC0060" => Refused,
+    /// Some of the chosen events were not replayed or discarded.
+    RecoveryIncomplete = "CDC0061" => Refused,
     /// A bug in cdc-relay.
     Internal = "CDC0090" => Bug,
 }

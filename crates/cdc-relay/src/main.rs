@@ -12,6 +12,7 @@ mod failure;
 mod metric;
 mod migrations;
 mod relay;
+mod retention;
 mod signals;
 mod telemetry;
 mod terminal;

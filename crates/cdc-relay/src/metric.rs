@@ -36,6 +36,14 @@ pub(crate) const PRODUCER_REBUILDS: &str = "cdc_relay_producer_rebuilds_total";
 pub(crate) const STREAMING: &str = "cdc_relay_streaming";
 /// 1 while Kafka answers, otherwise 0.
 pub(crate) const KAFKA_ANSWERS: &str = "cdc_relay_kafka_answers";
+/// Outbox rows that were removed because of their age.
+pub(crate) const REMOVED_ROWS: &str = "cdc_relay_outbox_removed_rows_total";
+/// Outbox partitions that were dropped because of their age, with their rows.
+pub(crate) const DROPPED_PARTITIONS: &str = "cdc_relay_outbox_dropped_partitions_total";
+/// Looks at all outbox tables for rows to remove.
+pub(crate) const RETENTION_ROUNDS: &str = "cdc_relay_outbox_retention_rounds_total";
+/// Failures to remove old outbox rows. Label: [`CODE`].
+pub(crate) const RETENTION_ERRORS: &str = "cdc_relay_outbox_retention_errors_total";
 
 /// Label: an error code.
 pub(crate) const CODE: &str = "code";
@@ -114,6 +122,26 @@ pub(crate) fn describe() {
         PRODUCER_REBUILDS,
         Unit::Count,
         "Producers made anew after a fatal error."
+    );
+    describe_counter!(
+        REMOVED_ROWS,
+        Unit::Count,
+        "Outbox rows that were removed because of their age."
+    );
+    describe_counter!(
+        DROPPED_PARTITIONS,
+        Unit::Count,
+        "Outbox partitions that were dropped because of their age."
+    );
+    describe_counter!(
+        RETENTION_ROUNDS,
+        Unit::Count,
+        "Looks at all outbox tables for rows to remove."
+    );
+    describe_counter!(
+        RETENTION_ERRORS,
+        Unit::Count,
+        "Failures to remove old outbox rows."
     );
     describe_gauge!(
         STREAMING,

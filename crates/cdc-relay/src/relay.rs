@@ -45,9 +45,9 @@ use self::error::Next;
 pub(crate) use self::error::RelayError;
 pub(crate) use self::gap::Gap;
 pub(crate) use self::metrics::RelayMetrics;
+use self::open::Beginning;
 use self::pipeline::Contract;
 use self::server_watch::ServerWatch;
-use self::open::Beginning;
 use self::session::RelaySession;
 use crate::admin::{Phase, RelayState};
 use crate::config::{Config, OnGap, Poison};
@@ -91,7 +91,7 @@ impl Relay {
         };
         Self {
             postgres: config.postgres.options(),
-            store: config.postgres.options(),
+            store: config.at_store().postgres.options(),
             slot: config.relay.slot.clone(),
             publication: config.relay.publication.clone(),
             kafka: config.kafka.options(),

@@ -20,6 +20,7 @@ pub(crate) fn start(format: LogFormat, command: &Command) {
         Command::Init(_)
         | Command::Doctor(_)
         | Command::Status(_)
+        | Command::Recover(_)
         | Command::Config
         | Command::Explain(_) => COMMAND_LEVEL,
     };

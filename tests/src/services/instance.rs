@@ -16,15 +16,27 @@ use crate::wait::{Look, until};
 pub struct Instance {
     dir: PathBuf,
     components: Vec<Component>,
+    environment: Vec<(&'static str, String)>,
     keep: bool,
 }
 
 impl Instance {
     /// Starts `components` in `dir`, or finds them running there. With `show`, what that takes is said on stdout.
     pub(super) async fn start(dir: PathBuf, components: &[Component], show: bool) -> Result<Self> {
+        Self::start_with(dir, components, Vec::new(), show).await
+    }
+
+    /// Like [`start`](Self::start), with variables that `scripts/services` knows.
+    pub(super) async fn start_with(
+        dir: PathBuf,
+        components: &[Component],
+        environment: Vec<(&'static str, String)>,
+        show: bool,
+    ) -> Result<Self> {
         let instance = Self {
             dir,
             components: components.to_vec(),
+            environment,
             keep: false,
         };
         let mut up = tokio::process::Command::from(instance.command("up", components));
@@ -38,6 +50,19 @@ impl Instance {
         up.stdout(said()).stderr(said());
         require_success("up", &up.spawn()?.wait_with_output().await?)?;
         Ok(instance)
+    }
+
+    /// Starts one more broker for this instance's Kafka, which must outlive it.
+    ///
+    /// # Errors
+    /// Fails if it does not come up.
+    pub async fn another_broker(&self) -> Result<Self> {
+        let dir = tempfile::Builder::new()
+            .prefix("cdc-e2e.")
+            .tempdir()?
+            .keep();
+        let join = vec![("KAFKA_JOIN", self.dir.display().to_string())];
+        Self::start_with(dir, &[Component::Kafka], join, false).await
     }
 
     pub(super) fn keep(&mut self, keep: bool) {
@@ -146,7 +171,10 @@ impl Instance {
         process
             .arg(command)
             .args(components.iter().map(|component| component.name()));
-        process.env("SERVICES_DIR", &self.dir).stdin(Stdio::null());
+        process
+            .env("SERVICES_DIR", &self.dir)
+            .envs(self.environment.iter().cloned())
+            .stdin(Stdio::null());
         process
     }
 }

@@ -10,17 +10,14 @@ use anyhow::{Context, Result};
 pub(super) struct Settings(HashMap<String, String>);
 
 impl Settings {
-    /// The environment's, else those of the checkout's `.services/env`.
-    pub(super) fn shared() -> Result<Self> {
-        let from_env = |name: &str| Some((name.to_owned(), std::env::var(name).ok()?));
-        let given: HashMap<_, _> = ["DATABASE_URL", "KAFKA_BROKERS"]
-            .into_iter()
-            .filter_map(from_env)
-            .collect();
-        if given.len() == 2 {
-            return Ok(Self(given));
+    /// One of the shared instance's: the environment's, else the checkout's.
+    pub(super) fn shared_value(name: &str) -> Result<String> {
+        if let Ok(value) = std::env::var(name) {
+            return Ok(value);
         }
-        Self::read(&checkout().join(".services")).context("no servers: run `make services-up`")
+        let file = Self::read(&checkout().join(".services"));
+        file.context("no servers: run `make services-up`")?
+            .require(name)
     }
 
     /// Those of the instance in `dir`.

@@ -9,7 +9,6 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{DeliveryResult, Message};
 use rdkafka::producer::ProducerContext;
-use rdkafka::types::RDKafkaErrorCode;
 use tokio::sync::Notify;
 
 use super::Delivery;
@@ -165,9 +164,6 @@ impl ClientContext for DeliveryContext {
 
     fn error(&self, error: KafkaError, reason: &str) {
         self.0.reports.report(&error, reason);
-        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal) {
-            self.0.became_useless();
-        }
     }
 
     fn stats_raw(&self, _: &[u8]) {}

@@ -8,6 +8,7 @@
 
 mod broker_errors;
 mod delivery;
+mod inspection;
 mod latest;
 mod limits;
 mod outage;

@@ -145,31 +145,34 @@ async fn shows_the_whole_record() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ends_while_others_go_on_writing() {
+async fn ends_where_the_topic_ended_at_the_call_while_others_go_on_writing() {
     let topic = TestTopic::create("scan-busy", 1).await;
     fill(&topic.name, 0..1_000).await;
-    let writing = CancellationToken::new();
-    let writer = async {
-        let mut number = 1_000;
-        while !writing.is_cancelled() {
-            fill(&topic.name, number..number + 100).await;
-            number += 100;
+    let mut options = KafkaOptions::new(brokers());
+    // Nothing is fetched ahead: the end cannot have been reached before more is written.
+    for (key, value) in [
+        ("queued.min.messages", "1"),
+        ("fetch.message.max.bytes", "1000"),
+    ] {
+        options.consumer.insert(key.into(), value.into());
+    }
+    let (started, has_started) = tokio::sync::oneshot::channel();
+    let (go_on, may_go_on) = std::sync::mpsc::sync_channel::<()>(0);
+    let mut started = Some(started);
+    let topics = [topic.name.clone()];
+    let scanned = scan(&options, &topics, CancellationToken::new(), move |_| {
+        if let Some(started) = started.take() {
+            started.send(()).unwrap();
+            may_go_on.recv().unwrap();
         }
+    });
+    let write = async {
+        has_started.await.unwrap();
+        fill(&topic.name, 1_000..2_000).await;
+        go_on.send(()).unwrap();
     };
-    let reader = async {
-        for _ in 0..5 {
-            let (seen, _) = scan_values(std::slice::from_ref(&topic.name)).await;
-            let numbers: Vec<u32> = seen
-                .iter()
-                .map(|(.., value)| value.parse().unwrap())
-                .collect();
-            assert!(numbers.len() >= 1_000);
-            let expected: Vec<u32> = (0..).take(numbers.len()).collect();
-            assert_eq!(numbers, expected);
-        }
-        writing.cancel();
-    };
-    tokio::join!(writer, reader);
+    let (summary, ()) = soon(async { tokio::join!(scanned, write) }).await;
+    assert_eq!(summary.unwrap().records, 1_000);
 }
 
 #[tokio::test(flavor = "multi_thread")]

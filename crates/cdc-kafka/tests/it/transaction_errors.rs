@@ -11,7 +11,8 @@ use rdkafka::types::RDKafkaRespErr::{
     self, RD_KAFKA_RESP_ERR__TRANSPORT, RD_KAFKA_RESP_ERR_CONCURRENT_TRANSACTIONS,
     RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE,
     RD_KAFKA_RESP_ERR_NOT_COORDINATOR, RD_KAFKA_RESP_ERR_PRODUCER_FENCED,
-    RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED, RD_KAFKA_RESP_ERR_UNKNOWN_PRODUCER_ID,
+    RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED, RD_KAFKA_RESP_ERR_UNKNOWN,
+    RD_KAFKA_RESP_ERR_UNKNOWN_PRODUCER_ID,
 };
 
 use crate::reading::read_all;
@@ -90,6 +91,26 @@ async fn a_commit_that_fails_may_be_aborted_and_sent_again() {
         soon(sender.producer.commit()).await.unwrap();
     }
     assert!(sender.producer.fatal().is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tries_an_abort_again_until_the_coordinator_takes_it() {
+    let (cluster, options) = mock("t");
+    let mut sender = transmitter(&options).await;
+    sender.producer.begin().unwrap();
+    sender.send(record("t", b"k", b"v")).await;
+    sender.drain().await;
+    cluster.request_errors(
+        EndTxn,
+        &[
+            RD_KAFKA_RESP_ERR_UNKNOWN,
+            RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS,
+            RD_KAFKA_RESP_ERR_UNKNOWN,
+        ],
+    );
+    soon(sender.producer.abort()).await.unwrap();
+    sender.producer.begin().unwrap();
+    soon(sender.producer.commit()).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

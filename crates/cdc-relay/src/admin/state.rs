@@ -29,6 +29,7 @@ pub(crate) struct RelayState {
     in_flight_records: AtomicUsize,
     in_flight_bytes: AtomicUsize,
     back_pressure: AtomicBool,
+    backfilling: AtomicBool,
     /// Events acknowledged when [`RelayState::progress`] was last called.
     acknowledged: AtomicU64,
     /// When Kafka last acknowledged something, or last had nothing to acknowledge.
@@ -63,6 +64,7 @@ impl RelayState {
             in_flight_records: AtomicUsize::new(0),
             in_flight_bytes: AtomicUsize::new(0),
             back_pressure: AtomicBool::new(false),
+            backfilling: AtomicBool::new(false),
             acknowledged: AtomicU64::new(0),
             kafka_ms: AtomicU64::new(0),
             last_error: Mutex::new(None),
@@ -82,6 +84,17 @@ impl RelayState {
             self.wire_activity();
             self.recovered();
         }
+    }
+
+    /// Rows of the outbox tables are being read, or no longer are.
+    pub(crate) fn backfilling(&self, is: bool) {
+        self.backfilling.store(is, Ordering::Relaxed);
+    }
+
+    /// The slot is held, and the stream is the only way by which events reach Kafka: rows that it has passed are not
+    /// needed any more.
+    pub(crate) fn streams_only(&self) -> bool {
+        self.phase() == Phase::Streaming && !self.backfilling.load(Ordering::Relaxed)
     }
 
     /// What the relay is doing.

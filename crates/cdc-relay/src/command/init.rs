@@ -8,7 +8,9 @@ mod kafka;
 mod outbox;
 mod plan;
 mod publication;
+mod schema;
 mod slot;
+mod store;
 
 use crate::cli::Init;
 use crate::config::Config;
@@ -17,7 +19,9 @@ use crate::failure::Failure;
 use crate::terminal::say;
 
 use plan::Plan;
+use store::Store;
 
+pub(super) use kafka::{checkpoint_topic, missing_checkpoint_topic};
 pub(super) use outbox::{missing_column, missing_table};
 pub(crate) use slot::{foreign as slot_foreign, lost as slot_lost};
 
@@ -25,43 +29,40 @@ pub(crate) use slot::{foreign as slot_foreign, lost as slot_lost};
 pub(super) async fn run(arguments: &Init, config: &Config) -> Result<(), Failure> {
     let mut database = Database::connect(config).await?;
     let plan = Plan::make(&database, config).await?;
+    let mut store = Store::look(&plan, config).await?;
     kafka::check(config).await?;
     if arguments.dry_run {
-        print(&plan, config);
+        print(&plan, &store, config);
         return Ok(());
     }
-    plan::migrate(&plan, &mut database, config).await?;
+    plan.schema.apply(&mut database, config).await?;
+    store.apply().await?;
     outbox::check(&database, config).await?;
     publication::apply(plan.publication.as_ref(), &database, config).await?;
     kafka::create_topics(config).await?;
-    slot::apply(plan.slot.as_ref(), &database, config).await
+    slot::apply(&plan.slot, &database, config).await
 }
 
 /// What would be done, as SQL that can be run by hand.
-fn print(plan: &Plan, config: &Config) {
-    if plan.is_empty() {
+fn print(plan: &Plan, store: &Store, config: &Config) {
+    let (outbox, streaming, store) = (
+        plan.schema.statements(),
+        plan.streaming(),
+        store.statements(),
+    );
+    let statements = if config.postgres.has_store_url() {
+        [outbox, streaming, store].concat()
+    } else {
+        [outbox, store, streaming].concat()
+    };
+    if statements.is_empty() {
         say("-- nothing to do in the database");
     }
-    for sql in plan.statements() {
+    for sql in statements {
         say(sql);
         say("");
     }
-    match config.outbox.topic.fixed() {
-        Some(topic) if config.kafka.topics.create => {
-            say(format!("-- topic {topic}: created if it does not exist"));
-        }
-        Some(topic) => say(format!(
-            "-- topic {topic}: must exist (kafka.topics.create = false)"
-        )),
-        None if config.kafka.topics.create => {
-            say(format!(
-                "-- topics {}: created by the relay at their first event",
-                config.outbox.topic
-            ));
-        }
-        None => say(format!(
-            "-- topics {}: must exist (kafka.topics.create = false)",
-            config.outbox.topic
-        )),
+    for topic in kafka::plan(config) {
+        say(topic);
     }
 }

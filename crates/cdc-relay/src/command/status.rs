@@ -3,22 +3,41 @@
 mod probe;
 mod render;
 
+use std::time::Duration;
+
 use serde::Serialize;
+use tokio::time::Instant;
 
 use crate::admin::{Snapshot, client};
 use crate::cli::Status;
 use crate::config::Config;
-use crate::database::{Database, SlotState};
+use crate::database::{Database, Pace, SlotState};
 use crate::failure::Failure;
 use crate::terminal::say;
+
+/// Over this time rates are measured.
+const MEASURED: Duration = Duration::from_secs(1);
 
 /// Both sides of a relay: what PostgreSQL says of its slot, and what it says of itself.
 #[derive(Debug, Serialize)]
 struct Report {
     /// `None` when the slot does not exist.
     slot: Option<SlotState>,
+    /// How fast the log grows and the slot follows; `None` when the slot does not exist.
+    pace: Option<Pace>,
     /// `None` when no relay answers on `admin.listen`.
     relay: Option<Snapshot>,
+    /// `None` when no relay answers, or it was started anew meanwhile.
+    throughput: Option<Throughput>,
+    /// How old the oldest event may be that is not confirmed; `None` when nobody can say.
+    lag_seconds: Option<f64>,
+}
+
+/// What the relay delivered just now.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+struct Throughput {
+    events_per_second: f64,
+    transactions_per_second: f64,
 }
 
 /// Prints the state, or only asks for health.
@@ -26,13 +45,7 @@ pub(super) async fn run(arguments: &Status, config: &Config) -> Result<(), Failu
     if arguments.probe {
         return probe::run(config).await;
     }
-    let database = Database::connect(config).await?;
-    let slot = database.slot(config).await?;
-    let relay = match &config.admin.listen {
-        Some(listen) => client::status(listen).await.ok(),
-        None => None,
-    };
-    let report = Report { slot, relay };
+    let report = measure(config).await?;
     if arguments.json {
         let json = serde_json::to_string_pretty(&report).map_err(|error| {
             Failure::internal("the status cannot be written as JSON").caused_by(error)
@@ -42,4 +55,54 @@ pub(super) async fn run(arguments: &Status, config: &Config) -> Result<(), Failu
         say(render::text(&report, config));
     }
     Ok(())
+}
+
+/// Looks twice, unless there is nothing to look at.
+async fn measure(config: &Config) -> Result<Report, Failure> {
+    let database = Database::connect(config).await?;
+    let started = Instant::now();
+    let slot_before = database.slot(config).await?;
+    let relay_before = relay(config).await;
+    if slot_before.is_some() || relay_before.is_some() {
+        tokio::time::sleep_until(started + MEASURED).await;
+    }
+    let slot = database.slot(config).await?;
+    let relay = relay(config).await;
+    let elapsed = started.elapsed();
+    let both = slot_before.as_ref().zip(slot.as_ref());
+    Ok(Report {
+        pace: both.map(|(before, now)| Pace::between(before, now, elapsed)),
+        throughput: Throughput::between(relay_before.as_ref(), relay.as_ref()),
+        lag_seconds: lag(slot.as_ref(), relay.as_ref()),
+        slot,
+        relay,
+    })
+}
+
+async fn relay(config: &Config) -> Option<Snapshot> {
+    client::status(config.admin.listen.as_ref()?).await.ok()
+}
+
+/// The relay knows best; of one that cannot be asked, the server knows how long its last confirmation took.
+fn lag(slot: Option<&SlotState>, relay: Option<&Snapshot>) -> Option<f64> {
+    match relay {
+        Some(relay) => relay.lag_seconds,
+        None => slot?.confirmation_seconds,
+    }
+}
+
+impl Throughput {
+    #[expect(clippy::cast_precision_loss, reason = "rates to look at")]
+    fn between(before: Option<&Snapshot>, now: Option<&Snapshot>) -> Option<Self> {
+        let (before, now) = (before?, now?);
+        let seconds = now.uptime_seconds - before.uptime_seconds;
+        let rate = |before: u64, now: u64| {
+            let counted = now.checked_sub(before)?;
+            (seconds > 0.0).then(|| counted as f64 / seconds)
+        };
+        Some(Self {
+            events_per_second: rate(before.events_total, now.events_total)?,
+            transactions_per_second: rate(before.transactions_total, now.transactions_total)?,
+        })
+    }
 }

@@ -2,11 +2,13 @@
 
 mod table;
 
+use std::time::Duration;
+
 use cdc_outbox::{Columns, OutboxSettings, TopicTemplate};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de};
 
 use super::value::text;
-use super::{Invalid, require};
+use super::{Invalid, Span, require};
 
 pub(crate) use table::{OutboxTable, quote_identifier};
 
@@ -33,6 +35,11 @@ pub(crate) struct OutboxConfig {
     /// The record's topic.
     #[serde(deserialize_with = "text")]
     pub(crate) topic: TopicTemplate,
+    /// Confirmed rows that are older are removed; `None` keeps all rows.
+    #[serde(deserialize_with = "span_or_never")]
+    pub(crate) retention: Option<Span>,
+    /// Column of a row's age, a time.
+    pub(crate) retention_column: String,
 }
 
 impl OutboxConfig {
@@ -58,7 +65,19 @@ impl OutboxConfig {
         ] {
             require(!column.is_empty(), key, "name a column")?;
         }
-        Ok(())
+        let Some(retention) = self.retention else {
+            return Ok(());
+        };
+        require(
+            retention.get() >= Duration::from_secs(1),
+            "outbox.retention",
+            "be at least \"1s\"; \"\" keeps all rows",
+        )?;
+        require(
+            !self.retention_column.is_empty(),
+            "outbox.retention_column",
+            "name a column",
+        )
     }
 
     /// How rows become records.
@@ -88,5 +107,50 @@ impl OutboxConfig {
             ("type", &self.event_type),
             ("payload", &self.payload),
         ]
+    }
+}
+
+/// An empty text is no time span.
+fn span_or_never<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Span>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    if text.is_empty() {
+        Ok(None)
+    } else {
+        text.parse().map(Some).map_err(de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Config, Layers};
+
+    fn outbox(retention: &str, column: &str) -> Result<OutboxConfig, String> {
+        let set = [
+            ("CDC_POSTGRES__URL", "postgres://relay@localhost/app"),
+            ("CDC_OUTBOX__RETENTION", retention),
+            ("CDC_OUTBOX__RETENTION_COLUMN", column),
+        ];
+        let environment = set.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let layers = Layers::read(None, environment, &[]).unwrap();
+        Config::from_layers(&layers)
+            .map(|config| config.outbox)
+            .map_err(|failure| failure.one_line())
+    }
+
+    #[test]
+    fn retention_is_an_age_or_nothing() {
+        let week = outbox("7d", "at").unwrap();
+        assert_eq!(
+            week.retention.map(Span::get),
+            Some(Duration::from_secs(7 * 86_400))
+        );
+        assert_eq!(outbox("", "").unwrap().retention, None);
+        for refused in ["0s", "999ms", "7", "a while"] {
+            let error = outbox(refused, "at").unwrap_err();
+            assert!(error.contains("outbox.retention"), "{error}");
+        }
+        let error = outbox("7d", "").unwrap_err();
+        assert!(error.contains("outbox.retention_column"), "{error}");
     }
 }

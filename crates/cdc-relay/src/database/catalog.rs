@@ -3,7 +3,7 @@
 use super::{Database, value};
 use crate::config::Config;
 use crate::failure::{Context, Failure};
-use crate::migrations::HISTORY;
+use crate::migrations::Part;
 
 impl Database {
     /// True when schema `cdc` exists.
@@ -19,13 +19,18 @@ impl Database {
         Ok(row.is_some())
     }
 
-    /// Versions of the migrations that were applied.
-    pub(crate) async fn applied_migrations(&self, config: &Config) -> Result<Vec<i64>, Failure> {
+    /// Versions of the migrations of `part` that were applied.
+    pub(crate) async fn applied_migrations(
+        &self,
+        part: Part,
+        config: &Config,
+    ) -> Result<Vec<i64>, Failure> {
+        let history = part.history();
         let context = Context::new(config, "read which migrations were applied");
         let found = self
             .row(
                 "SELECT pg_catalog.to_regclass($1) IS NOT NULL AS there",
-                &[&HISTORY],
+                &[&history],
                 context,
             )
             .await?;
@@ -33,7 +38,7 @@ impl Database {
         if !there {
             return Ok(Vec::new());
         }
-        let sql = format!("SELECT version::bigint AS version FROM {HISTORY}");
+        let sql = format!("SELECT version::bigint AS version FROM {history}");
         self.rows(&sql, &[], context)
             .await?
             .iter()

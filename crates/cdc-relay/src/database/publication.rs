@@ -11,15 +11,32 @@ pub(crate) struct Publication {
     pub(crate) inserts: bool,
     /// Whether changes of a partition are those of its root table.
     pub(crate) via_root: bool,
-    /// Schema, name and columns of every table in it.
-    tables: Vec<(String, String, Vec<String>)>,
+    /// Whether it carries changes that are no events: updates, deletes or truncations.
+    pub(crate) other_changes: bool,
+    /// Whether it carries every table of the database.
+    pub(crate) all_tables: bool,
+    /// Every table in it.
+    tables: Vec<PublishedTable>,
 }
 
-const PUBLICATION: &str = "SELECT pubinsert AS inserts, pubviaroot AS via_root
+/// A table in a publication.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PublishedTable {
+    schema: String,
+    name: String,
+    /// The columns that are published.
+    columns: Vec<String>,
+    /// Only rows for which this holds are published.
+    row_filter: Option<String>,
+}
+
+const PUBLICATION: &str =
+    "SELECT pubinsert AS inserts, pubviaroot AS via_root, puballtables AS all_tables,
+           pubupdate OR pubdelete OR pubtruncate AS other_changes
       FROM pg_catalog.pg_publication WHERE pubname = $1::text::name";
 
 const TABLES: &str =
-    "SELECT schemaname::text AS schema, tablename::text AS name, attnames::text[] AS columns
+    "SELECT schemaname::text AS schema, tablename::text AS name, attnames::text[] AS columns, rowfilter
       FROM pg_catalog.pg_publication_tables WHERE pubname = $1::text::name";
 
 impl Database {
@@ -37,13 +54,19 @@ impl Database {
         let tables: Result<Vec<_>, Failure> = tables
             .iter()
             .map(|row| {
-                let columns = value::<Option<Vec<String>>>(row, "columns")?.unwrap_or_default();
-                Ok((value(row, "schema")?, value(row, "name")?, columns))
+                Ok(PublishedTable {
+                    schema: value(row, "schema")?,
+                    name: value(row, "name")?,
+                    columns: value::<Option<Vec<String>>>(row, "columns")?.unwrap_or_default(),
+                    row_filter: value(row, "rowfilter")?,
+                })
             })
             .collect();
         Ok(Some(Publication {
             inserts: value(&row, "inserts")?,
             via_root: value(&row, "via_root")?,
+            other_changes: value(&row, "other_changes")?,
+            all_tables: value(&row, "all_tables")?,
             tables: tables?,
         }))
     }
@@ -52,20 +75,33 @@ impl Database {
 impl Publication {
     /// Those of `tables` that it does not carry under their own name.
     pub(crate) fn lacks<'a>(&self, tables: &'a [OutboxTable]) -> Vec<&'a OutboxTable> {
-        let carries = |table: &&OutboxTable| {
-            self.tables
-                .iter()
-                .any(|(schema, name, _)| table.is(schema, name))
-        };
-        tables.iter().filter(|table| !carries(table)).collect()
+        let lacking = |table: &&OutboxTable| self.entry(table).is_none();
+        tables.iter().filter(lacking).collect()
     }
 
     /// The columns of `table` that it carries; empty when it does not carry the table.
     pub(crate) fn columns_of(&self, table: &OutboxTable) -> &[String] {
-        let found = self
-            .tables
+        self.entry(table).map_or(&[], |entry| &entry.columns)
+    }
+
+    /// The condition for rows of `table` to be carried.
+    pub(crate) fn row_filter_of(&self, table: &OutboxTable) -> Option<&str> {
+        self.entry(table)?.row_filter.as_deref()
+    }
+
+    /// How many tables it carries that are not among `tables`.
+    pub(crate) fn others_than(&self, tables: &[OutboxTable]) -> usize {
+        let is_other = |entry: &&PublishedTable| {
+            !tables
+                .iter()
+                .any(|table| table.is(&entry.schema, &entry.name))
+        };
+        self.tables.iter().filter(is_other).count()
+    }
+
+    fn entry(&self, table: &OutboxTable) -> Option<&PublishedTable> {
+        self.tables
             .iter()
-            .find(|(schema, name, _)| table.is(schema, name));
-        found.map_or(&[], |(_, _, columns)| columns)
+            .find(|entry| table.is(&entry.schema, &entry.name))
     }
 }

@@ -25,6 +25,12 @@ pub(crate) struct ServerFacts {
     pub(crate) wal_sender_timeout_ms: i64,
     /// Log that a slot may keep, in MiB; -1 for any amount.
     pub(crate) max_slot_wal_keep_mib: i64,
+    /// Seconds after which a slot that nobody uses is invalidated, 0 for never; `None` on servers older than 18.
+    pub(crate) idle_slot_timeout_seconds: Option<i64>,
+    /// Slots of standbys that must have the log before the relay gets it; `None` on servers older than 17.
+    pub(crate) synchronized_standby_slots: Option<String>,
+    /// Physical standbys that are connected.
+    pub(crate) standbys: i32,
     /// True on a standby.
     pub(crate) in_recovery: bool,
     /// The database's encoding.
@@ -40,6 +46,8 @@ pub(crate) struct RoleFacts {
     pub(crate) may_replicate: bool,
     /// May create a schema and a publication in the database.
     pub(crate) may_create: bool,
+    /// Sees whose sessions others are.
+    pub(crate) sees_others: bool,
 }
 
 const SERVER: &str = "SELECT current_setting('server_version_num')::int AS version,
@@ -51,6 +59,13 @@ const SERVER: &str = "SELECT current_setting('server_version_num')::int AS versi
        (SELECT count(*)::int FROM pg_catalog.pg_stat_replication) AS senders,
        (SELECT setting::bigint FROM pg_catalog.pg_settings WHERE name = 'wal_sender_timeout') AS sender_timeout,
        (SELECT setting::bigint FROM pg_catalog.pg_settings WHERE name = 'max_slot_wal_keep_size') AS keep,
+       (SELECT setting::bigint * CASE unit WHEN 'min' THEN 60 ELSE 1 END
+          FROM pg_catalog.pg_settings WHERE name = 'idle_replication_slot_timeout') AS idle_timeout,
+       pg_catalog.current_setting('synchronized_standby_slots', true) AS standby_slots,
+       (SELECT count(*)::int FROM pg_catalog.pg_stat_replication
+         WHERE pid NOT IN (SELECT active_pid FROM pg_catalog.pg_replication_slots
+                            WHERE slot_type = 'logical' AND active_pid IS NOT NULL)
+           AND state IN ('streaming', 'catchup')) AS standbys,
        pg_catalog.pg_is_in_recovery() AS in_recovery,
        current_setting('server_encoding') AS encoding";
 
@@ -60,7 +75,8 @@ const ROLE: &str = "SELECT rolname::text AS name,
             WHERE managed.rolname IN ('rds_replication', 'azure_pg_admin', 'cloudsqlsuperuser', 'alloydbsuperuser')
               AND pg_catalog.pg_has_role(managed.oid, 'MEMBER')
        ) AS may_replicate,
-       pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE') AS may_create
+       pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE') AS may_create,
+       pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE') AS sees_others
   FROM pg_catalog.pg_roles WHERE rolname = current_user";
 
 impl Database {
@@ -77,6 +93,9 @@ impl Database {
             senders: (value(&row, "max_senders")?, value(&row, "senders")?),
             wal_sender_timeout_ms: value(&row, "sender_timeout")?,
             max_slot_wal_keep_mib: value(&row, "keep")?,
+            idle_slot_timeout_seconds: value(&row, "idle_timeout")?,
+            synchronized_standby_slots: value(&row, "standby_slots")?,
+            standbys: value(&row, "standbys")?,
             in_recovery: value(&row, "in_recovery")?,
             encoding: value(&row, "encoding")?,
         })
@@ -92,6 +111,7 @@ impl Database {
             name: value(&row, "name")?,
             may_replicate: value(&row, "may_replicate")?,
             may_create: value(&row, "may_create")?,
+            sees_others: value(&row, "sees_others")?,
         })
     }
 }

@@ -33,8 +33,27 @@ pub(crate) struct SlotState {
     pub(crate) wal_status: Option<String>,
     /// How much more may be written before the slot is in danger; `None` without a limit.
     pub(crate) safe_bytes: Option<i64>,
+    /// Why it was invalidated; `None` if it was not, or the server is older than 17.
+    pub(crate) invalidation_reason: Option<String>,
+    /// For how long nobody has streamed from it; `None` if somebody does, or the server is older than 17.
+    pub(crate) inactive_seconds: Option<f64>,
+    /// True when standbys are to keep a copy; `None` on servers older than 17.
+    pub(crate) failover: Option<bool>,
+    /// True for a standby's copy of a slot; `None` on servers older than 17.
+    pub(crate) synced: Option<bool>,
+    /// True when it decodes prepared transactions before they are committed.
+    pub(crate) two_phase: bool,
+    /// How long the newest confirmation took to come; `None` if nobody streams or nothing was sent lately.
+    pub(crate) confirmation_seconds: Option<f64>,
+    /// Where the log ends, in bytes since its beginning.
+    #[serde(skip)]
+    pub(crate) wal_end: i64,
+    /// What is confirmed, in bytes since the log's beginning.
+    #[serde(skip)]
+    pub(crate) confirmed_end: Option<i64>,
 }
 
+/// Columns that only newer servers have are read through JSON.
 const SLOT: &str = "
     WITH log AS (
         SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_receive_lsn()
@@ -47,9 +66,18 @@ const SLOT: &str = "
            confirmed_flush_lsn::text AS confirmed, restart_lsn::text AS restart,
            pg_catalog.pg_wal_lsn_diff(log.ends, confirmed_flush_lsn)::bigint AS lag,
            pg_catalog.pg_wal_lsn_diff(log.ends, restart_lsn)::bigint AS retained,
-           wal_status, safe_wal_size AS safe
-      FROM log, pg_catalog.pg_replication_slots
+           wal_status, safe_wal_size AS safe, two_phase,
+           pg_catalog.to_jsonb(slot) ->> 'invalidation_reason' AS invalidation_reason,
+           extract(epoch FROM pg_catalog.clock_timestamp()
+                   - (pg_catalog.to_jsonb(slot) ->> 'inactive_since')::timestamptz)::float8 AS inactive,
+           (pg_catalog.to_jsonb(slot) ->> 'failover')::boolean AS failover,
+           (pg_catalog.to_jsonb(slot) ->> 'synced')::boolean AS synced,
+           extract(epoch FROM sender.flush_lag)::float8 AS confirmation,
+           pg_catalog.pg_wal_lsn_diff(log.ends, '0/0')::bigint AS wal_end,
+           pg_catalog.pg_wal_lsn_diff(confirmed_flush_lsn, '0/0')::bigint AS confirmed_end
+      FROM log, pg_catalog.pg_replication_slots slot
       LEFT JOIN pg_catalog.pg_stat_activity activity ON activity.pid = active_pid
+      LEFT JOIN pg_catalog.pg_stat_replication sender ON sender.pid = active_pid
      WHERE slot_name = $1::text::name";
 
 impl Database {
@@ -83,7 +111,33 @@ impl Database {
             retained_bytes: value(&row, "retained")?,
             wal_status: value(&row, "wal_status")?,
             safe_bytes: value(&row, "safe")?,
+            invalidation_reason: value(&row, "invalidation_reason")?,
+            inactive_seconds: value(&row, "inactive")?,
+            failover: value(&row, "failover")?,
+            synced: value(&row, "synced")?,
+            two_phase: value(&row, "two_phase")?,
+            confirmation_seconds: value(&row, "confirmation")?,
+            wal_end: value::<Option<i64>>(&row, "wal_end")?.unwrap_or_default(),
+            confirmed_end: value(&row, "confirmed_end")?,
         }))
+    }
+}
+
+/// Names without a slot that somebody streams from.
+const IDLE: &str = "
+    SELECT name FROM unnest($1::text[]) AS name
+     WHERE NOT EXISTS (SELECT 1 FROM pg_catalog.pg_replication_slots WHERE slot_name = name AND active)";
+
+impl Database {
+    /// Those of `names` that are no slot, or a slot that nobody streams from.
+    pub(crate) async fn idle_slots(
+        &self,
+        names: &[&str],
+        config: &Config,
+    ) -> Result<Vec<String>, Failure> {
+        let context = Context::new(config, "look at the standbys' slots");
+        let rows = self.rows(IDLE, &[&names], context).await?;
+        rows.iter().map(|row| value(row, "name")).collect()
     }
 }
 
@@ -106,11 +160,17 @@ impl SlotState {
             let database = self.database.as_deref().unwrap_or_default();
             return Some(format!("belongs to the database {database:?}"));
         }
+        if self.two_phase {
+            return Some(
+                "was made with two_phase: prepared transactions would come before they are committed"
+                    .to_owned(),
+            );
+        }
         None
     }
 
-    /// True when PostgreSQL has removed log that the slot needs.
+    /// True when PostgreSQL has removed log that the slot needs, or has invalidated it for another reason.
     pub(crate) fn is_lost(&self) -> bool {
-        self.wal_status.as_deref() == Some("lost")
+        self.wal_status.as_deref() == Some("lost") || self.invalidation_reason.is_some()
     }
 }

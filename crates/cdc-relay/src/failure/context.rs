@@ -17,6 +17,11 @@ impl<'a> Context<'a> {
         Self { config, doing }
     }
 
+    /// The setting with the connection string.
+    pub(super) fn setting(self) -> &'static str {
+        self.config.postgres.setting()
+    }
+
     /// The database, as `host:port/database as user`.
     pub(super) fn target(self) -> String {
         self.config.postgres.options().target()

@@ -20,10 +20,11 @@ type Told = (ErrorCode, String, String);
 fn explain(error: &Error, context: Context<'_>) -> Told {
     let doing = context.doing;
     let target = context.target();
+    let setting = context.setting();
     match error {
         Error::InvalidOptions(_) => (
             ErrorCode::InvalidValue,
-            "the connection string `postgres.url` cannot be used".to_owned(),
+            format!("the connection string `{setting}` cannot be used"),
             "give a URL such as postgres://relay@localhost:5432/app, with special characters as %XX".to_owned(),
         ),
         Error::Connect { attempts, .. } => match attempts.as_slice() {
@@ -33,10 +34,11 @@ fn explain(error: &Error, context: Context<'_>) -> Told {
         },
         Error::Tls(_) => (
             ErrorCode::PostgresTls,
-            format!("could not {doing}: no encrypted connection to {target} as `sslmode` in `postgres.url` asks"),
-            "check sslmode and sslrootcert in `postgres.url`, and the server's ssl settings; sslmode=prefer \
-             falls back to an unencrypted connection"
-                .to_owned(),
+            format!("could not {doing}: no encrypted connection to {target} as `sslmode` in `{setting}` asks"),
+            format!(
+                "check sslmode and sslrootcert in `{setting}`, and the server's ssl settings; sslmode=prefer \
+                 falls back to an unencrypted connection"
+            ),
         ),
         Error::Authentication { .. } => authentication(context),
         Error::Server(server) => explain_server(server, context),
@@ -46,9 +48,10 @@ fn explain(error: &Error, context: Context<'_>) -> Told {
                 "could not {doing}: what answers at {target} is a connection pooler (such as PgBouncer, pgcat or \
                  Supavisor), which does not pass replication on"
             ),
-            "let `postgres.url` lead to PostgreSQL itself; it usually listens on another port or host than the \
-             pooler (5432 instead of 6432)"
-                .to_owned(),
+            format!(
+                "let `{setting}` lead to PostgreSQL itself; it usually listens on another port or host than the \
+                 pooler (5432 instead of 6432)"
+            ),
         ),
         Error::Protocol(_) => unreachable(context, "what answers does not keep to PostgreSQL's protocol"),
         Error::Io { .. } => unreachable(context, "the connection broke"),
@@ -59,7 +62,7 @@ fn explain(error: &Error, context: Context<'_>) -> Told {
         Error::WrongRole { wanted } => (
             ErrorCode::PostgresUnreachable,
             format!("could not {doing}: no server of {target} is {wanted}, as target_session_attrs asks"),
-            "wait for the failover, or correct the hosts in `postgres.url`".to_owned(),
+            format!("wait for the failover, or correct the hosts in `{setting}`"),
         ),
         Error::Client(_) => (
             ErrorCode::PostgresRefused,
@@ -105,7 +108,7 @@ fn explain_server(server: &ServerError, context: Context<'_>) -> Told {
         "3D000" => (
             ErrorCode::DatabaseMissing,
             format!("could not {doing}: the database {:?} does not exist ({target})", context.database()),
-            "correct the database in `postgres.url`, or create it".to_owned(),
+            format!("correct the database in `{}`, or create it", context.setting()),
         ),
         "42501" => (
             ErrorCode::Privilege,
@@ -194,10 +197,16 @@ fn authentication(context: Context<'_>) -> Told {
     let Context { doing, .. } = context;
     (
         ErrorCode::PostgresAuthentication,
-        format!("could not {doing}: {} does not let the role {:?} in", context.target(), context.role()),
-        "check role and password in `postgres.url` (or PGPASSWORD), and the server's pg_hba.conf; the role needs \
-         LOGIN and REPLICATION"
-            .to_owned(),
+        format!(
+            "could not {doing}: {} does not let the role {:?} in",
+            context.target(),
+            context.role()
+        ),
+        format!(
+            "check role and password in `{}` (or PGPASSWORD), and the server's pg_hba.conf; the role needs LOGIN, and \
+             REPLICATION for the outbox's database",
+            context.setting()
+        ),
     )
 }
 
@@ -206,8 +215,10 @@ fn unreachable(context: Context<'_>, why: &str) -> Told {
     (
         ErrorCode::PostgresUnreachable,
         format!("could not {doing}: {why} ({})", context.target()),
-        "check host and port in `postgres.url`, that PostgreSQL runs and listens there (listen_addresses), and that \
-         no firewall is between"
-            .to_owned(),
+        format!(
+            "check host and port in `{}`, that PostgreSQL runs and listens there (listen_addresses), and that no \
+             firewall is between",
+            context.setting()
+        ),
     )
 }

@@ -152,6 +152,7 @@ impl<'a> RelaySession<'a> {
             from = %checkpoint.lsn,
             "streaming"
         );
+        relay.state.backfilling(backfill.is_some());
         relay.state.enter(Phase::Streaming);
         let pipeline = Pipeline::new(
             contract,

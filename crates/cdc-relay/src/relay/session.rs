@@ -145,11 +145,11 @@ impl RelaySession<'_> {
             () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => return Ok(()),
             error = hold(&mut self.stream, &self.server) => return Err(error),
         };
-        if !more
-            && let Some(backfill) = self.backfill.take()
-            && let Some(overlap) = backfill.finish(&mut self.outbound)
-        {
-            self.pipeline.pass_over_read(overlap);
+        if !more && let Some(backfill) = self.backfill.take() {
+            if let Some(overlap) = backfill.finish(&mut self.outbound) {
+                self.pipeline.pass_over_read(overlap);
+            }
+            self.relay.state.backfilling(false);
         }
         Ok(())
     }
@@ -285,7 +285,7 @@ impl RelaySession<'_> {
     async fn look_for(&mut self, topic: Arc<str>) -> Result<(), RelayError> {
         let _unread = self.relay.state.not_reading();
         tokio::select! {
-            found = self.topics.find(&topic, self.relay.topics) => match found {
+            found = self.topics.find(&topic) => match found {
                 Ok(()) => self.pipeline.topic_exists(topic),
                 Err(error) => match (self.relay.config.relay.poison, error.refuses_topic()) {
                     (Poison::Park, Some(refusal)) => self.pipeline.topic_refused(topic, refusal),

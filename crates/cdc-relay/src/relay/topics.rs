@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cdc_kafka::{TopicInfo, TopicOutcome, TopicSettings, Topics};
+use cdc_kafka::{TopicConfig, TopicInfo, TopicOutcome, TopicSettings, Topics};
 use tokio::time::Instant;
 
 use super::Relay;
@@ -40,15 +40,21 @@ impl<'a> TopicFinder<'a> {
     }
 
     /// Finds or creates the topic, however long Kafka is away.
-    pub(super) async fn find(
+    pub(super) async fn find(&self, topic: &str) -> Result<(), RelayError> {
+        let settings = self.relay.topics;
+        self.find_with(topic, settings, TopicConfig::new()).await
+    }
+
+    async fn find_with(
         &self,
         topic: &str,
         settings: TopicSettings,
+        config: TopicConfig,
     ) -> Result<(), RelayError> {
         let relay = self.relay;
         let mut complained = false;
         loop {
-            let error = match self.ask_for(topic, settings).await {
+            let error = match self.ask_for(topic, settings, config.clone()).await {
                 Err(error) if error.next() == Next::Reconnect => error,
                 done => {
                     if complained {
@@ -72,7 +78,7 @@ impl<'a> TopicFinder<'a> {
             partitions: 1,
             ..self.relay.topics
         };
-        self.find(topic, settings)
+        self.find_with(topic, settings, TopicConfig::compacted())
             .await
             .map_err(|error| match error {
                 RelayError::TopicMissing { topic } => RelayError::CheckpointTopicMissing { topic },
@@ -82,7 +88,12 @@ impl<'a> TopicFinder<'a> {
 
     /// Creates the topic if that is wanted, otherwise waits a little for it: a cluster that is just starting denies
     /// topics that it has.
-    async fn ask_for(&self, topic: &str, settings: TopicSettings) -> Result<(), RelayError> {
+    async fn ask_for(
+        &self,
+        topic: &str,
+        settings: TopicSettings,
+        config: TopicConfig,
+    ) -> Result<(), RelayError> {
         let names = [topic.to_owned()];
         let failed = |source| RelayError::Kafka {
             doing: "look for the topic or create it",
@@ -90,7 +101,11 @@ impl<'a> TopicFinder<'a> {
         };
         if self.relay.config.kafka.topics.create {
             let partitions = settings.partitions;
-            let outcomes = self.topics.ensure(&names, settings).await.map_err(failed)?;
+            let outcomes = self
+                .topics
+                .ensure_with(&names, settings, config)
+                .await
+                .map_err(failed)?;
             if let [TopicOutcome::Created { topic }] = outcomes.as_slice() {
                 tracing::info!(topic, partitions, "created the topic");
             }

@@ -17,6 +17,8 @@ const START_LIMIT: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(crate) struct Cluster {
     directory: TempDir,
+    /// Where its programs are.
+    programs: PathBuf,
     /// `host:port`.
     pub(crate) address: String,
 }
@@ -24,6 +26,23 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// Starts one with more lines for `postgresql.conf`.
     pub(crate) async fn start(settings: &str) -> Self {
+        Self::start_of(server_programs(), settings).await
+    }
+
+    /// Starts one of another major version, which is fetched if it is not there.
+    pub(crate) async fn start_version(major: u32, settings: &str) -> Self {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/postgres-version");
+        let output = tokio::process::Command::new(script)
+            .arg(major.to_string())
+            .output()
+            .await
+            .unwrap();
+        assert!(output.status.success(), "PostgreSQL {major}: {output:?}");
+        let programs = String::from_utf8(output.stdout).unwrap();
+        Self::start_of(PathBuf::from(programs.trim()), settings).await
+    }
+
+    async fn start_of(programs: PathBuf, settings: &str) -> Self {
         let directory = tempfile::Builder::new()
             .prefix("cdc-cli-")
             .tempdir_in("/tmp")
@@ -43,7 +62,7 @@ impl Cluster {
             "scram-sha-256",
             "--pwfile",
         ];
-        run(server_command("initdb")
+        run(server_command(&programs, "initdb")
             .args(initdb)
             .arg(&password)
             .arg("--no-sync"));
@@ -56,11 +75,13 @@ impl Cluster {
         std::fs::write(&file, conf + &more).unwrap();
         let cluster = Self {
             directory,
+            programs,
             address: format!("127.0.0.1:{port}"),
         };
         let log = cluster.directory.path().join("data/log");
         let log_text = log.to_str().unwrap();
-        run(server_command("pg_ctl").args(["-D", data_text, "-l", log_text, "-w", "start"]));
+        run(server_command(&cluster.programs, "pg_ctl")
+            .args(["-D", data_text, "-l", log_text, "-w", "start"]));
         cluster.answers().await;
         cluster
     }
@@ -85,15 +106,15 @@ impl Cluster {
 impl Drop for Cluster {
     fn drop(&mut self) {
         let data = self.directory.path().join("data");
-        run(server_command("pg_ctl")
+        run(server_command(&self.programs, "pg_ctl")
             .args(["-m", "immediate", "-w", "stop", "-D"])
             .arg(data));
     }
 }
 
 /// A program of the server, as the user that it must run as: it refuses root.
-fn server_command(program: &str) -> Command {
-    let program = server_programs().join(program);
+fn server_command(programs: &Path, program: &str) -> Command {
+    let program = programs.join(program);
     if !is_root() {
         return Command::new(program);
     }

@@ -1,8 +1,15 @@
 //! `doctor`: each finding with what to do.
 
+mod kafka;
+mod outbox;
+mod slot;
+
 use serde_json::Value;
 
-use crate::database::TestDatabase;
+use crate::binary::run;
+use crate::cluster::{Cluster, PASSWORD};
+use crate::database::{TestDatabase, options, unique};
+use crate::pooler::Pooler;
 
 async fn findings(database: &TestDatabase, more: &[(&str, &str)]) -> (i32, Vec<Value>) {
     let ended = database.run_with(&["doctor", "--json"], more).await;
@@ -15,6 +22,32 @@ fn finding<'a>(findings: &'a [Value], check: &str) -> &'a Value {
         .iter()
         .find(|finding| finding["check"] == check)
         .unwrap_or_else(|| panic!("no {check}: {findings:?}"))
+}
+
+/// Asserts that a check has a finding that is this bad, and that says `words` and what to do.
+#[track_caller]
+fn tells(findings: &[Value], check: &str, status: &str, words: &str) {
+    let found = findings.iter().find(|finding| {
+        let says = |field: &str| {
+            finding[field]
+                .as_str()
+                .is_some_and(|text| text.contains(words))
+        };
+        finding["check"] == check
+            && finding["status"] == status
+            && (says("what") || says("remedy") || says("where"))
+    });
+    let Some(found) = found else {
+        panic!("no {status} {check} with {words:?}: {findings:#?}")
+    };
+    assert!(!found["where"].as_str().unwrap().is_empty(), "{found}");
+    assert!(
+        status == "ok"
+            || found["remedy"]
+                .as_str()
+                .is_some_and(|remedy| remedy.len() > 10),
+        "{found}"
+    );
 }
 
 #[tokio::test]
@@ -67,60 +100,92 @@ async fn says_what_is_missing_before_init() {
 }
 
 #[tokio::test]
-async fn finds_a_publication_that_does_not_carry_the_outbox() {
+async fn tells_of_both_sides_when_neither_answers() {
+    let environment = [
+        ("CDC_POSTGRES__URL", "postgres://u@127.0.0.1:1/app"),
+        ("CDC_KAFKA__BROKERS", "127.0.0.1:1"),
+    ];
+    let ended = run(&["doctor", "--json"], &environment).await;
+    let json: Value = serde_json::from_str(&ended.stdout).unwrap();
+    let findings = json["findings"].as_array().unwrap();
+    tells(findings, "PostgreSQL", "fail", "127.0.0.1:1");
+    tells(findings, "Kafka", "fail", "127.0.0.1:1");
+    ended.failed(69, "CDC0052");
+}
+
+#[tokio::test]
+async fn finds_settings_of_a_server_that_endanger_the_slot() {
+    let cluster = Cluster::start(
+        "wal_level = logical\nwal_sender_timeout = 1s\nmax_replication_slots = 1\nmax_wal_senders = 1",
+    )
+    .await;
+    let database = TestDatabase::create_on(&cluster.url()).await;
+    database.run(&["init"]).await.succeeded();
+    let (status, findings) = findings(&database, &[]).await;
+    assert_eq!(status, 0, "{findings:#?}");
+    tells(&findings, "wal_sender_timeout", "warn", "1000 ms");
+    tells(
+        &findings,
+        "disk guard",
+        "warn",
+        "max_slot_wal_keep_size is -1",
+    );
+    tells(
+        &findings,
+        "max_replication_slots",
+        "warn",
+        "all 1 are in use",
+    );
+    tells(&findings, "max_wal_senders", "ok", "1 free");
+    tells(&findings, "transactions", "ok", "300 s");
+    tells(&findings, "clock", "ok", "ms");
+    tells(&findings, "version", "ok", &cluster.address);
+    assert!(!format!("{findings:?}").contains(PASSWORD));
+}
+
+#[tokio::test]
+async fn finds_privileges_that_the_role_lacks() {
+    let cluster = Cluster::start("wal_level = logical").await;
+    let database = TestDatabase::create_on(&cluster.url()).await;
+    database.run(&["init"]).await.succeeded();
+    let role = unique("bare");
+    database
+        .execute(&format!("CREATE ROLE {role} LOGIN PASSWORD 'opensesame'"))
+        .await;
+    let url = format!(
+        "postgres://{role}:opensesame@{}/{}",
+        cluster.address, database.name
+    );
+    let settings = [
+        ("CDC_POSTGRES__URL", url.as_str()),
+        ("CDC_OUTBOX__RETENTION", "7d"),
+    ];
+    let (status, found) = findings(&database, &settings).await;
+    assert_eq!(status, 69);
+    tells(&found, "role", "fail", "REPLICATION");
+    tells(&found, "replication", "fail", &role);
+    tells(
+        &found,
+        "privileges",
+        "warn",
+        "GRANT USAGE ON SCHEMA cdc and SELECT",
+    );
+    tells(&found, "retention", "warn", "may not delete");
+    tells(&found, "store", "warn", "may not write to cdc.failed_event");
+    tells(&found, "visibility", "ok", "pg_read_all_stats");
+    assert!(!format!("{found:?}").contains("opensesame"));
+}
+
+#[tokio::test]
+async fn names_a_pooler() {
     let database = TestDatabase::create().await;
     database.run(&["init"]).await.succeeded();
-    database
-        .execute("ALTER PUBLICATION cdc_relay SET (publish = 'update')")
-        .await;
-    let (_, found) = findings(&database, &[]).await;
-    assert_eq!(finding(&found, "publication")["code"], "CDC0022");
-    database
-        .execute("ALTER PUBLICATION cdc_relay SET (publish = 'insert')")
-        .await;
-    database
-        .execute("ALTER PUBLICATION cdc_relay SET TABLE cdc.outbox (id, type)")
-        .await;
-    let (_, found) = findings(&database, &[]).await;
-    let found = finding(&found, "publication");
-    assert!(
-        found["what"].as_str().unwrap().contains("aggregatetype"),
-        "{found}"
-    );
-}
-
-#[tokio::test]
-async fn finds_a_slot_of_another_plugin() {
-    let database = TestDatabase::create().await;
-    let sql = format!(
-        "SELECT pg_create_logical_replication_slot('{}', 'test_decoding')",
-        database.name
-    );
-    database.execute(&sql).await;
-    let (_, findings) = findings(&database, &[]).await;
-    assert_eq!(finding(&findings, "slot")["code"], "CDC0025");
-}
-
-#[tokio::test]
-async fn says_what_jsonb_costs() {
-    let database = TestDatabase::create().await;
-    database
-        .execute("CREATE TABLE events (id int, aggregatetype text, aggregateid text, type text, payload jsonb)")
-        .await;
-    let tables = [("CDC_OUTBOX__TABLES", "public.events")];
-    database.run_with(&["init"], &tables).await.succeeded();
-    let (status, findings) = findings(&database, &tables).await;
-    assert_eq!(status, 0);
-    assert_eq!(finding(&findings, "payload")["status"], "warn");
-}
-
-#[tokio::test]
-async fn finds_a_fixed_topic_that_nobody_creates() {
-    let database = TestDatabase::create().await;
-    let settings = [
-        ("CDC_OUTBOX__TOPIC", database.name.as_str()),
-        ("CDC_KAFKA__TOPICS__CREATE", "false"),
-    ];
-    let (_, findings) = findings(&database, &settings).await;
-    assert_eq!(finding(&findings, "topics")["code"], "CDC0042");
+    let server = options(&database.url()).target();
+    let (address, _) = server.split_once('/').unwrap();
+    let pooler = Pooler::start(address.to_owned()).await;
+    let url = database.url_at(&format!("postgres://postgres@{}/any", pooler.address));
+    let (status, found) = findings(&database, &[("CDC_POSTGRES__URL", &url)]).await;
+    assert_eq!(status, 69);
+    tells(&found, "PostgreSQL", "ok", "connected");
+    tells(&found, "replication", "fail", "pooler");
 }

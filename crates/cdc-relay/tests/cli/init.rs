@@ -52,6 +52,42 @@ async fn a_dry_run_changes_nothing_and_prints_sql_that_works() {
 }
 
 #[tokio::test]
+async fn recognises_what_was_made_by_hand_from_a_dry_run() {
+    let database = TestDatabase::create().await;
+    let sql = database.run(&["init", "--dry-run"]).await.succeeded();
+    let (tables, slot) = sql.split_at(sql.find("SELECT lsn FROM").unwrap());
+    database.execute(tables).await;
+    database.execute(slot).await;
+    let objects = database.objects().await;
+    let told = database.run(&["init"]).await.succeeded();
+    assert!(
+        told.lines().all(|line| line.starts_with("already there")),
+        "{told}"
+    );
+    assert_eq!(database.objects().await, objects);
+    let sql = database.run(&["init", "--dry-run"]).await.succeeded();
+    assert!(sql.starts_with("-- nothing to do in the database"), "{sql}");
+}
+
+#[tokio::test]
+async fn makes_the_checkpoint_topic_and_says_so_beforehand() {
+    let database = TestDatabase::create().await;
+    let plan = database.run(&["init", "--dry-run"]).await.succeeded();
+    assert!(
+        plan.contains("-- topic cdc-relay.checkpoint: created if it does not exist; one partition, cleanup.policy=compact"),
+        "{plan}"
+    );
+    let told = database.run(&["init"]).await.succeeded();
+    assert!(told.contains("topic cdc-relay.checkpoint"), "{told}");
+    let by_hand = [("CDC_KAFKA__TOPICS__CREATE", "false")];
+    let plan = database
+        .run_with(&["init", "--dry-run"], &by_hand)
+        .await
+        .succeeded();
+    assert!(plan.contains("cdc-relay.checkpoint: must exist"), "{plan}");
+}
+
+#[tokio::test]
 async fn a_dry_run_after_init_has_nothing_to_do() {
     let database = TestDatabase::create().await;
     database.run(&["init"]).await.succeeded();

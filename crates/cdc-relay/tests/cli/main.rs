@@ -8,7 +8,9 @@
 mod binary;
 mod cluster;
 mod database;
+mod kafka_tools;
 mod pooler;
+mod running_relay;
 mod services;
 
 mod admin;
@@ -17,6 +19,9 @@ mod connection;
 mod doctor;
 mod emit;
 mod init;
+mod recover;
 mod relay;
+mod retention;
 mod server_settings;
 mod status;
+mod stores;

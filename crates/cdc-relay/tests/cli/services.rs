@@ -15,6 +15,18 @@ pub(crate) fn kafka_brokers() -> &'static str {
     BROKERS.get_or_init(|| setting("KAFKA_BROKERS"))
 }
 
+/// The value of `JAVA`.
+pub(crate) fn java() -> &'static str {
+    static JAVA: OnceLock<String> = OnceLock::new();
+    JAVA.get_or_init(|| setting("JAVA"))
+}
+
+/// The value of `KAFKA_CLASSPATH`.
+pub(crate) fn kafka_classpath() -> &'static str {
+    static CLASSPATH: OnceLock<String> = OnceLock::new();
+    CLASSPATH.get_or_init(|| setting("KAFKA_CLASSPATH"))
+}
+
 fn setting(name: &str) -> String {
     if let Ok(value) = std::env::var(name) {
         return value;

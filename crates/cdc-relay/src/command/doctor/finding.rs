@@ -22,6 +22,9 @@ pub(super) enum Status {
 pub(super) struct Finding {
     /// What was looked at.
     pub(super) check: &'static str,
+    /// Where: a server, a slot, a table, a topic.
+    #[serde(rename = "where")]
+    pub(super) place: String,
     /// How bad it is.
     pub(super) status: Status,
     /// What was found.
@@ -34,22 +37,31 @@ pub(super) struct Finding {
     pub(super) code: Option<&'static str>,
 }
 
-/// What all checks found, in their order.
-#[derive(Debug, Default, Serialize)]
+/// What checks of one place found, in their order.
+#[derive(Debug)]
 pub(super) struct Findings {
+    place: String,
+    findings: Vec<Finding>,
+}
+
+/// What all checks found.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Report {
     pub(super) findings: Vec<Finding>,
 }
 
 impl Findings {
+    /// Nothing found yet at `place`.
+    pub(super) fn at(place: impl Into<String>) -> Self {
+        Self {
+            place: place.into(),
+            findings: Vec::new(),
+        }
+    }
+
     /// In order.
     pub(super) fn ok(&mut self, check: &'static str, what: impl Into<String>) {
-        self.findings.push(Finding {
-            check,
-            status: Status::Ok,
-            what: what.into(),
-            remedy: None,
-            code: None,
-        });
+        self.add(check, Status::Ok, what.into(), None, None);
     }
 
     /// Works, but deserves a look.
@@ -60,29 +72,59 @@ impl Findings {
         remedy: impl Into<String>,
         code: Option<ErrorCode>,
     ) {
-        self.findings.push(Finding {
-            check,
-            status: Status::Warn,
-            what: what.into(),
-            remedy: Some(remedy.into()),
-            code: code.map(ErrorCode::as_str),
-        });
+        self.add(check, Status::Warn, what.into(), Some(remedy.into()), code);
+    }
+
+    /// Does not work, for a reason that only this command gives.
+    pub(super) fn fail(
+        &mut self,
+        check: &'static str,
+        what: impl Into<String>,
+        remedy: impl Into<String>,
+    ) {
+        self.add(check, Status::Fail, what.into(), Some(remedy.into()), None);
     }
 
     /// Does not work, for the reason that a command would give.
     pub(super) fn failed(&mut self, check: &'static str, failure: &Failure) {
-        self.findings.push(Finding {
+        let remedy = Some(failure.remedy().to_owned());
+        self.add(
             check,
-            status: Status::Fail,
-            what: failure.one_line(),
-            remedy: Some(failure.remedy().to_owned()),
-            code: Some(failure.code().as_str()),
-        });
+            Status::Fail,
+            failure.one_line(),
+            remedy,
+            Some(failure.code()),
+        );
     }
 
-    /// Those of another check.
-    pub(super) fn extend(&mut self, others: Self) {
-        self.findings.extend(others.findings);
+    /// True as long as nothing was found.
+    pub(super) fn is_empty(&self) -> bool {
+        self.findings.is_empty()
+    }
+
+    fn add(
+        &mut self,
+        check: &'static str,
+        status: Status,
+        what: String,
+        remedy: Option<String>,
+        code: Option<ErrorCode>,
+    ) {
+        self.findings.push(Finding {
+            check,
+            place: self.place.clone(),
+            status,
+            what,
+            remedy,
+            code: code.map(ErrorCode::as_str),
+        });
+    }
+}
+
+impl Report {
+    /// Adds what was found at one place.
+    pub(super) fn add(&mut self, found: Findings) {
+        self.findings.extend(found.findings);
     }
 
     /// How many are this bad.

@@ -1,14 +1,17 @@
 //! The publication.
 
 use super::finding::Findings;
-use crate::config::Config;
-use crate::database::Database;
+use crate::config::{Config, quote_identifier};
+use crate::database::{Database, Publication};
 use crate::error_code::ErrorCode;
 use crate::failure::Failure;
 
-pub(super) async fn check(database: &Database, config: &Config) -> Result<Findings, Failure> {
+pub(super) async fn check(
+    database: &Database,
+    config: &Config,
+    findings: &mut Findings,
+) -> Result<(), Failure> {
     let name = config.relay.publication.as_str();
-    let mut findings = Findings::default();
     let Some(publication) = database.publication(config).await? else {
         let failure = Failure::new(
             ErrorCode::PublicationMissing,
@@ -16,14 +19,34 @@ pub(super) async fn check(database: &Database, config: &Config) -> Result<Findin
             "run `cdc-relay init`, or correct `relay.publication`",
         );
         findings.failed("publication", &failure);
-        return Ok(findings);
+        return Ok(());
     };
+    lacks(&publication, database, config, findings).await?;
+    if findings.is_empty() {
+        findings.ok(
+            "publication",
+            format!("{name:?} carries the inserts of all outbox tables"),
+        );
+    }
+    excess(&publication, config, findings);
+    Ok(())
+}
+
+/// What keeps events from coming, or from being whole.
+async fn lacks(
+    publication: &Publication,
+    database: &Database,
+    config: &Config,
+    findings: &mut Findings,
+) -> Result<(), Failure> {
+    let name = config.relay.publication.as_str();
+    let quoted = quote_identifier(name);
     let incomplete =
         |what: String, remedy: String| Failure::new(ErrorCode::PublicationIncomplete, what, remedy);
     if !publication.inserts {
         let failure = incomplete(
             format!("the publication {name:?} does not publish inserts"),
-            format!("ALTER PUBLICATION {name:?} SET (publish = 'insert')"),
+            format!("ALTER PUBLICATION {quoted} SET (publish = 'insert')"),
         );
         findings.failed("publication", &failure);
     }
@@ -33,7 +56,7 @@ pub(super) async fn check(database: &Database, config: &Config) -> Result<Findin
             .await?
             .is_some_and(|shape| shape.partitioned);
         let remedy = if partitioned && !publication.via_root {
-            format!("ALTER PUBLICATION {name:?} SET (publish_via_partition_root = true)")
+            format!("ALTER PUBLICATION {quoted} SET (publish_via_partition_root = true)")
         } else {
             "run `cdc-relay init`".to_owned()
         };
@@ -57,11 +80,38 @@ pub(super) async fn check(database: &Database, config: &Config) -> Result<Findin
             }
         }
     }
-    if findings.findings.is_empty() {
-        findings.ok(
-            "publication",
-            format!("{name:?} carries the inserts of all outbox tables"),
+    Ok(())
+}
+
+/// What works, and may not be meant.
+fn excess(publication: &Publication, config: &Config, findings: &mut Findings) {
+    let quoted = quote_identifier(config.relay.publication.as_str());
+    for table in &config.outbox.tables {
+        if let Some(filter) = publication.row_filter_of(table) {
+            findings.warn(
+                "row filter",
+                format!("only rows of {table} with {filter} are relayed by this slot"),
+                "if every row is an event: publish the table without WHERE",
+                None,
+            );
+        }
+    }
+    if publication.other_changes {
+        findings.warn(
+            "publish",
+            "updates, deletes or truncations are published too: they are no events, cost time, and PostgreSQL refuses \
+             UPDATE and DELETE on a published table without a replica identity",
+            format!("ALTER PUBLICATION {quoted} SET (publish = 'insert')"),
+            None,
         );
     }
-    Ok(findings)
+    let others = publication.others_than(&config.outbox.tables);
+    if publication.all_tables || others > 0 {
+        findings.warn(
+            "other tables",
+            format!("{others} tables that are no outbox are published too: their rows are sent to the relay for nothing"),
+            format!("a publication of the outbox alone: ALTER PUBLICATION {quoted} SET TABLE ..."),
+            None,
+        );
+    }
 }

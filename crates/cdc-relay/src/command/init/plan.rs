@@ -1,29 +1,26 @@
 //! What `init` finds, and what it will do about it.
 
 use pg_replication::Session;
-use refinery::Migration;
 
 use super::publication::PublicationChange;
-use super::slot::NewSlot;
+use super::schema::SchemaPlan;
+use super::slot::SlotPlan;
 use super::{outbox, publication, slot};
 use crate::config::Config;
 use crate::database::{Database, ServerFacts};
 use crate::error_code::ErrorCode;
 use crate::failure::{Context, Failure};
-use crate::migrations;
-use crate::terminal::say;
-
-const CREATE_SCHEMA: &str = "CREATE SCHEMA cdc";
+use crate::migrations::Part;
 
 /// Everything that is missing. What is not missing is `None` or empty.
 #[derive(Debug)]
 pub(super) struct Plan {
-    schema: Option<&'static str>,
-    migrations: Vec<Migration>,
+    /// Tables and functions of the outbox.
+    pub(super) schema: SchemaPlan,
     /// The change to the publication.
     pub(super) publication: Option<PublicationChange>,
-    /// The slot to make.
-    pub(super) slot: Option<NewSlot>,
+    /// What happens to the slot.
+    pub(super) slot: SlotPlan,
 }
 
 impl Plan {
@@ -39,78 +36,29 @@ impl Plan {
         let publication = database.publication(config).await?;
         let slot = database.slot(config).await?;
         slot::check(slot.as_ref(), publication.is_some(), config)?;
-        let pending = migrations::pending(database, config).await?;
+        let schema = SchemaPlan::make(Part::Outbox, database, config).await?;
         // The table cdc.outbox need not be there before its migration.
-        if pending.is_empty() {
+        if schema.has_all() {
             outbox::check(database, config).await?;
         } else {
             outbox::check_others(database, config).await?;
         }
         Ok(Self {
-            schema: (!database.has_schema(config).await?).then_some(CREATE_SCHEMA),
-            migrations: pending,
+            schema,
             publication: publication::change(publication.as_ref(), config),
-            slot: slot.is_none().then(|| NewSlot::new(config, &server)),
+            slot: SlotPlan::new(slot.is_some(), config, &server),
         })
     }
 
-    /// True when the database has everything.
-    pub(super) fn is_empty(&self) -> bool {
-        self.statements().is_empty()
-    }
-
-    /// The SQL of the plan, in order.
-    pub(super) fn statements(&self) -> Vec<String> {
-        let mut statements: Vec<String> = self
-            .schema
+    /// The SQL for publication and slot, in order.
+    pub(super) fn streaming(&self) -> Vec<String> {
+        let publication = self.publication.iter().map(|change| change.sql());
+        let slot = self.slot.sql().into_iter();
+        publication
+            .chain(slot)
             .map(|sql| format!("{sql};"))
-            .into_iter()
-            .collect();
-        for migration in &self.migrations {
-            let sql = migration.sql().unwrap_or_default().trim_end();
-            statements.push(format!(
-                "-- migration {}, recorded in {}\n{sql}",
-                name(migration),
-                migrations::HISTORY
-            ));
-        }
-        statements.extend(
-            self.publication
-                .iter()
-                .map(|change| format!("{};", change.sql())),
-        );
-        statements.extend(self.slot.iter().map(|slot| format!("{};", slot.sql())));
-        statements
+            .collect()
     }
-}
-
-/// Makes the schema and applies the migrations.
-pub(super) async fn migrate(
-    plan: &Plan,
-    database: &mut Database,
-    config: &Config,
-) -> Result<(), Failure> {
-    if let Some(sql) = plan.schema {
-        database
-            .execute(sql, Context::new(config, "create the schema cdc"))
-            .await?;
-        say("created        schema cdc");
-    } else {
-        say("already there  schema cdc");
-    }
-    if plan.migrations.is_empty() {
-        say("already there  tables and functions of schema cdc");
-        return Ok(());
-    }
-    let report = migrations::apply(database).await?;
-    for migration in report.applied_migrations() {
-        say(format!("applied        migration {}", name(migration)));
-    }
-    Ok(())
-}
-
-fn name(migration: &Migration) -> String {
-    format!("V{}__{}", migration.version(), migration.name())
 }
 
 fn check_server(server: &ServerFacts) -> Result<(), Failure> {

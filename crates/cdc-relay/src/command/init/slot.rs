@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pg_replication::{PLUGIN, quote_literal};
 
-use crate::config::Config;
+use crate::config::{Config, Snapshot};
 use crate::database::{Database, ServerFacts, SlotState};
 use crate::error_code::ErrorCode;
 use crate::failure::{Context, Failure};
@@ -14,32 +14,49 @@ use crate::terminal::say;
 /// After this long without a slot, and every time again, the transactions that hold it up are named.
 const REPORT_EVERY: Duration = Duration::from_secs(2);
 
-/// A slot to make.
+/// What `init` does about the slot.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct NewSlot {
-    sql: String,
+pub(super) enum SlotPlan {
+    /// It is there.
+    Present,
+    /// Makes it with this statement.
+    Make(String),
+    /// The relay makes it at its first start, to read the rows that are there already under the slot's snapshot.
+    LeftToRelay,
 }
 
-impl NewSlot {
-    /// Kept on standbys too, where the server can.
-    pub(super) fn new(config: &Config, server: &ServerFacts) -> Self {
+impl SlotPlan {
+    /// A new slot is kept on standbys too, where the server can.
+    pub(super) fn new(exists: bool, config: &Config, server: &ServerFacts) -> Self {
+        if exists {
+            return Self::Present;
+        }
+        if relay_makes_slot(config) {
+            return Self::LeftToRelay;
+        }
         let name = quote_literal(config.relay.slot.as_str());
         let failover = if server.keeps_slots_on_standbys() {
             ", failover => true"
         } else {
             ""
         };
-        Self {
-            sql: format!(
-                "SELECT lsn FROM pg_catalog.pg_create_logical_replication_slot({name}, '{PLUGIN}'{failover})"
-            ),
-        }
+        Self::Make(format!(
+            "SELECT lsn FROM pg_catalog.pg_create_logical_replication_slot({name}, '{PLUGIN}'{failover})"
+        ))
     }
 
-    /// The statement.
-    pub(super) fn sql(&self) -> &str {
-        &self.sql
+    /// The statement, if there is one to be run.
+    pub(super) fn sql(&self) -> Option<&str> {
+        match self {
+            Self::Make(sql) => Some(sql),
+            Self::Present | Self::LeftToRelay => None,
+        }
     }
+}
+
+/// Whether the relay takes a snapshot, which only the session that makes the slot can.
+fn relay_makes_slot(config: &Config) -> bool {
+    config.relay.snapshot == Snapshot::Initial
 }
 
 /// Refuses a slot that is there and cannot be used.
@@ -100,21 +117,30 @@ pub(crate) fn lost(name: &str) -> Failure {
 /// A signal cancels the statement in the server: otherwise the half-made slot would stay there, in use, until all
 /// those transactions have ended.
 pub(super) async fn apply(
-    slot: Option<&NewSlot>,
+    plan: &SlotPlan,
     database: &Database,
     config: &Config,
 ) -> Result<(), Failure> {
     let name = config.relay.slot.as_str();
-    let Some(slot) = slot else {
-        say(format!("already there  replication slot {name}"));
-        return Ok(());
+    let sql = match plan {
+        SlotPlan::Make(sql) => sql,
+        SlotPlan::Present => {
+            say(format!("already there  replication slot {name}"));
+            return Ok(());
+        }
+        SlotPlan::LeftToRelay => {
+            say(format!(
+                "left alone     replication slot {name}: the relay makes it at its first start, with its snapshot"
+            ));
+            return Ok(());
+        }
     };
     let context = Context::new(config, "create the replication slot");
     let pid = database
         .text("SELECT pg_catalog.pg_backend_pid()", context)
         .await?
         .unwrap_or_default();
-    let creating = database.text(slot.sql(), context);
+    let creating = database.text(sql, context);
     tokio::pin!(creating);
     let lsn = tokio::select! {
         created = &mut creating => created?,

@@ -4,6 +4,7 @@ use bytesize::ByteSize;
 
 use super::Report;
 use crate::admin::Snapshot;
+use crate::command::amount::{rate, span};
 use crate::config::Config;
 use crate::database::SlotState;
 
@@ -14,8 +15,19 @@ pub(super) fn text(report: &Report, config: &Config) -> String {
         Some(slot) => of_slot(slot, &mut rows),
         None => rows.push(("", "does not exist; `cdc-relay init` makes it".to_owned())),
     }
+    if let Some(pace) = &report.pace {
+        let confirmed = rate(pace.confirmed_bytes_per_second);
+        let written = rate(pace.wal_bytes_per_second);
+        rows.push((
+            "  pace",
+            format!("{written}/s written, {confirmed}/s confirmed"),
+        ));
+        if let (Some(left), false) = (pace.seconds_until_lost, pace.follows) {
+            rows.push(("  lost in", format!("{}, if it does not move", span(left))));
+        }
+    }
     match (&report.relay, &config.admin.listen) {
-        (Some(relay), _) => of_relay(relay, &mut rows),
+        (Some(relay), _) => of_relay(relay, report, &mut rows),
         (None, Some(listen)) => rows.push(("relay", format!("none answers on {listen}"))),
         (None, None) => rows.push(("relay", "cannot be asked: admin.listen is empty".to_owned())),
     }
@@ -27,11 +39,14 @@ pub(super) fn text(report: &Report, config: &Config) -> String {
 
 fn of_slot(slot: &SlotState, rows: &mut Vec<(&'static str, String)>) {
     let unknown = || "unknown".to_owned();
+    let idle = slot
+        .inactive_seconds
+        .map_or(String::new(), |idle| format!(", for {}", span(idle)));
     rows.push((
         "  held by",
         slot.holder
             .as_ref()
-            .map_or_else(|| "nobody".to_owned(), ToString::to_string),
+            .map_or_else(|| format!("nobody{idle}"), ToString::to_string),
     ));
     rows.push((
         "  confirmed",
@@ -46,12 +61,15 @@ fn of_slot(slot: &SlotState, rows: &mut Vec<(&'static str, String)>) {
         "  WAL status",
         format!("{}{safe}", slot.wal_status.clone().unwrap_or_else(unknown)),
     ));
+    if let Some(reason) = &slot.invalidation_reason {
+        rows.push(("  invalidated", reason.clone()));
+    }
     if let Some(mismatch) = slot.mismatch() {
         rows.push(("  unusable", format!("it {mismatch}")));
     }
 }
 
-fn of_relay(relay: &Snapshot, rows: &mut Vec<(&'static str, String)>) {
+fn of_relay(relay: &Snapshot, report: &Report, rows: &mut Vec<(&'static str, String)>) {
     let phase = format!("{:?}", relay.phase).to_lowercase();
     rows.push((
         "relay",
@@ -60,12 +78,12 @@ fn of_relay(relay: &Snapshot, rows: &mut Vec<(&'static str, String)>) {
             relay.phase_seconds, relay.version
         ),
     ));
+    let now = report.throughput.map_or(String::new(), |now| {
+        format!(", {:.1} a second now", now.events_per_second)
+    });
     rows.push((
         "  events",
-        format!(
-            "{} since it started, {:.1} a second",
-            relay.events_total, relay.events_per_second
-        ),
+        format!("{} since it started{now}", relay.events_total),
     ));
     rows.push((
         "  in flight",

@@ -1,0 +1,54 @@
+//! `cdc-relay recover`: the operator's side of the store of failed events.
+
+mod discard;
+mod json;
+mod list;
+mod outcome;
+mod replay;
+mod select;
+mod show;
+mod stats;
+mod text;
+
+use cdc_store::FailedEvents;
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::{Recover, RecoverAction};
+use crate::config::Config;
+use crate::failure::Failure;
+use crate::signals;
+use crate::terminal::say;
+
+/// Does what the subcommand says.
+pub(super) async fn run(arguments: &Recover, config: &Config) -> Result<(), Failure> {
+    let options = config.at_store().postgres.options();
+    let store = FailedEvents::connect(&options)
+        .await
+        .map_err(|error| Failure::from_store(error, config))?;
+    match &arguments.action {
+        RecoverAction::List(arguments) => list::run(arguments, store, config).await,
+        RecoverAction::Show(arguments) => show::run(arguments, store, config).await,
+        RecoverAction::Discard(arguments) => discard::run(arguments, store, config).await,
+        RecoverAction::Stats(arguments) => stats::run(arguments, store, config).await,
+        RecoverAction::Replay(arguments) => {
+            let shutdown = CancellationToken::new();
+            tokio::select! {
+                done = replay::run(arguments, store, config, &shutdown) => done,
+                failed = signals::watch(shutdown.clone()) => failed.map(|never| match never {}),
+            }
+        }
+    }
+}
+
+/// For `map_err`.
+fn told(config: &Config) -> impl Fn(cdc_store::Error) -> Failure {
+    |error| Failure::from_store(error, config)
+}
+
+fn say_json(value: &impl Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(value)
+        .map_err(|error| Failure::internal("this cannot be written as JSON").caused_by(error))?;
+    say(text);
+    Ok(())
+}

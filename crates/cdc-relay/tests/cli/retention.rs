@@ -1,0 +1,331 @@
+//! `outbox.retention`: old rows go once they are confirmed, and never before.
+
+use pg_replication::{ReplicationStream, Session, StreamOptions};
+use std::time::Duration;
+
+use crate::cluster::Cluster;
+use crate::database::{TestDatabase, options, unique};
+use crate::running_relay::{RunningRelay, until};
+
+/// Short enough for a round each second; rows of the present are written with a time of the future.
+const RETENTION: (&str, &str) = ("CDC_OUTBOX__RETENTION", "10s");
+/// Nobody listens: a relay streams, and delivers nothing.
+const NO_KAFKA: (&str, &str) = ("CDC_KAFKA__BROKERS", "127.0.0.1:1");
+const ROUNDS: &str = "cdc_relay_outbox_retention_rounds_total";
+const REMOVED: &str = "cdc_relay_outbox_removed_rows_total";
+
+/// A server whose slots nobody else holds back.
+async fn server() -> Cluster {
+    Cluster::start("wal_level = logical\nautovacuum = off").await
+}
+
+/// Rows `from` to `to`, written `age` before now.
+fn insert(from: u32, to: u32, age: &str) -> String {
+    format!(
+        "INSERT INTO cdc.outbox (aggregatetype, aggregateid, type, payload, created_at)
+         SELECT 'order', n::text, 'Placed', '{{}}', now() - interval '{age}' FROM generate_series({from}, {to}) n"
+    )
+}
+
+/// What `init` does, with a slot that is younger than what `sql` writes.
+async fn make_slot_after(database: &TestDatabase, sql: &str) {
+    database.run(&["init"]).await.succeeded();
+    let slot = &database.name;
+    database
+        .execute(&format!("SELECT pg_drop_replication_slot('{slot}')"))
+        .await;
+    database.execute(sql).await;
+    database.run(&["init"]).await.succeeded();
+}
+
+async fn rows(database: &TestDatabase, table: &str) -> String {
+    let sql = format!(
+        "SELECT coalesce(string_agg(aggregateid, ' ' ORDER BY aggregateid::int), '') FROM {table}"
+    );
+    database.text(&sql).await.unwrap()
+}
+
+/// Until the relay has looked at the whole table `count` times more, with a new running-transactions record each time.
+async fn rounds(relay: &RunningRelay, database: &TestDatabase, count: f64) {
+    let before = relay.metric(ROUNDS).await;
+    until("rounds of retention", async || {
+        database.execute("CHECKPOINT").await;
+        relay.metric(ROUNDS).await >= before + count
+    })
+    .await;
+}
+
+async fn until_rows(database: &TestDatabase, table: &str, wanted: &str) {
+    until(
+        &format!("{table} to hold only the rows {wanted:?}"),
+        async || {
+            // Writes the record by which PostgreSQL learns that transactions have ended.
+            database.execute("CHECKPOINT").await;
+            rows(database, table).await == wanted
+        },
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn removes_old_rows_in_batches_and_keeps_young_ones() {
+    let server = server().await;
+    let database = TestDatabase::create_on(&server.url()).await;
+    database.run(&["init"]).await.succeeded();
+    database.execute(&insert(1, 3500, "1 day")).await;
+    database.execute(&insert(4001, 4002, "-1 day")).await;
+    // Without a time, nothing says that it is old.
+    database
+        .execute("ALTER TABLE cdc.outbox ALTER created_at DROP NOT NULL")
+        .await;
+    database
+        .execute("INSERT INTO cdc.outbox (aggregatetype, aggregateid, type, created_at) VALUES ('order', '4003', 'x', NULL)")
+        .await;
+    let relay = RunningRelay::start(&database, &[RETENTION]);
+    until_rows(&database, "cdc.outbox", "4001 4002 4003").await;
+    until("the count of removed rows", async || {
+        (relay.metric(REMOVED).await - 3500.0).abs() < 0.5
+    })
+    .await;
+    rounds(&relay, &database, 2.0).await;
+    assert_eq!(rows(&database, "cdc.outbox").await, "4001 4002 4003");
+}
+
+#[tokio::test]
+async fn keeps_every_row_without_retention() {
+    let server = server().await;
+    let database = TestDatabase::create_on(&server.url()).await;
+    database.run(&["init"]).await.succeeded();
+    database.execute(&insert(1, 2, "1 year")).await;
+    let relay = RunningRelay::start(&database, &[]);
+    until("both events are sent", async || {
+        relay.metric("cdc_relay_events_total").await >= 2.0
+    })
+    .await;
+    database.execute("CHECKPOINT").await;
+    assert!(relay.metric(ROUNDS).await < 0.5);
+    assert_eq!(rows(&database, "cdc.outbox").await, "1 2");
+}
+
+/// A row from before the slot, which no stream will ever bring, shows that rounds do remove rows.
+#[tokio::test]
+async fn never_removes_a_row_that_kafka_does_not_have() {
+    let server = server().await;
+    let database = TestDatabase::create_on(&server.url()).await;
+    make_slot_after(&database, &insert(100, 100, "1 day")).await;
+    // The oldest transaction of all, which commits last.
+    let late = database.connect().await;
+    late.batch_execute(&format!("BEGIN; {}", insert(1, 1, "1 day")))
+        .await
+        .unwrap();
+    database.execute(&insert(2, 3, "1 day")).await;
+    let relay = RunningRelay::start(&database, &[RETENTION]);
+    until("the first events are sent", async || {
+        relay.metric("cdc_relay_events_total").await >= 2.0
+    })
+    .await;
+    relay.kill().await;
+    database.execute(&insert(4, 5, "1 day")).await;
+    late.batch_execute(&format!(
+        "SAVEPOINT inner_one; {}; RELEASE inner_one; COMMIT",
+        insert(6, 6, "1 day")
+    ))
+    .await
+    .unwrap();
+
+    let stuck = RunningRelay::start(&database, &[RETENTION, NO_KAFKA]);
+    stuck.until_phase("streaming").await;
+    until("the row from before the slot is gone", async || {
+        !rows(&database, "cdc.outbox").await.contains("100")
+    })
+    .await;
+    rounds(&stuck, &database, 3.0).await;
+    let kept = rows(&database, "cdc.outbox").await;
+    for row in ["1", "4", "5", "6"] {
+        assert!(
+            kept.split(' ').any(|kept| kept == row),
+            "{row} is gone: {kept}"
+        );
+    }
+    stuck.kill().await;
+
+    let _relay = RunningRelay::start(&database, &[RETENTION]);
+    until_rows(&database, "cdc.outbox", "").await;
+}
+
+#[tokio::test]
+async fn a_standby_removes_nothing_until_it_takes_over() {
+    let server = server().await;
+    let database = TestDatabase::create_on(&server.url()).await;
+    make_slot_after(&database, &insert(1, 2, "1 day")).await;
+    let session = Session::connect(&options(&database.url())).await.unwrap();
+    let stream = StreamOptions {
+        slot: database.name.parse().unwrap(),
+        publications: vec!["cdc_relay".parse().unwrap()],
+        messages: false,
+        status_interval: Duration::from_secs(1),
+        silence_limit: Duration::from_secs(30),
+    };
+    let held = ReplicationStream::start(session, &stream).await.unwrap();
+    let relay = RunningRelay::start(&database, &[RETENTION]);
+    relay.until_phase("standby").await;
+    until("the standby has had time for rounds", async || {
+        relay.status().await["uptime_seconds"].as_f64().unwrap() > 3.0
+    })
+    .await;
+    assert!(relay.metric(ROUNDS).await < 0.5);
+    assert_eq!(rows(&database, "cdc.outbox").await, "1 2");
+    drop(held);
+    until_rows(&database, "cdc.outbox", "").await;
+}
+
+/// Partitions of a past year with one row, of a past year without rows, of now, of the future, and a default one.
+const PARTITIONED: &str = "
+    CREATE TABLE parts (LIKE cdc.outbox INCLUDING DEFAULTS) PARTITION BY RANGE (created_at);
+    CREATE TABLE parts_2001 PARTITION OF parts FOR VALUES FROM ('2001-01-01') TO ('2002-01-01');
+    CREATE TABLE parts_2002 PARTITION OF parts FOR VALUES FROM ('2002-01-01') TO ('2003-01-01');
+    CREATE TABLE parts_now PARTITION OF parts FOR VALUES FROM ('2003-01-01') TO ('2100-01-01');
+    CREATE TABLE parts_future PARTITION OF parts FOR VALUES FROM ('2100-01-01') TO (MAXVALUE);
+    CREATE TABLE parts_default PARTITION OF parts DEFAULT";
+
+const INTO_PARTS: &str = "INSERT INTO parts (aggregatetype, aggregateid, type, created_at) VALUES";
+
+async fn partitions(database: &TestDatabase) -> String {
+    let sql = "SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class WHERE relname LIKE 'parts\\_%'";
+    database.text(sql).await.unwrap()
+}
+
+#[tokio::test]
+async fn drops_partitions_whose_time_has_passed_once_all_rows_are_confirmed() {
+    let server = server().await;
+    let database = TestDatabase::create_on(&server.url()).await;
+    database.run(&["init"]).await.succeeded();
+    database.execute(PARTITIONED).await;
+    let tables = ("CDC_OUTBOX__TABLES", "cdc.outbox,public.parts");
+    database.run_with(&["init"], &[tables]).await.succeeded();
+    let values = "('order', '1', 'x', '2001-05-05'), ('order', '2', 'x', now() - interval '1 day'),
+                  ('order', '3', 'x', now() + interval '1 day'), ('order', '4', 'x', '1999-01-01')";
+    database.execute(&format!("{INTO_PARTS} {values}")).await;
+
+    let stuck = RunningRelay::start(&database, &[RETENTION, NO_KAFKA, tables]);
+    until("the empty partition is dropped", async || {
+        !partitions(&database).await.contains("parts_2002")
+    })
+    .await;
+    rounds(&stuck, &database, 2.0).await;
+    assert_eq!(
+        partitions(&database).await,
+        "parts_2001 parts_default parts_future parts_now"
+    );
+    assert_eq!(rows(&database, "parts").await, "1 2 3 4");
+    stuck.kill().await;
+
+    // A writer that does not end keeps partitions from being dropped, and is not disturbed.
+    let writer = database.connect().await;
+    let write = format!("BEGIN; {INTO_PARTS} ('order', '5', 'x', now() + interval '1 day')");
+    writer.batch_execute(&write).await.unwrap();
+    let relay = RunningRelay::start(&database, &[RETENTION, tables]);
+    // Its rows go one by one in the meantime.
+    until_rows(&database, "parts", "3").await;
+    rounds(&relay, &database, 2.0).await;
+    assert!(partitions(&database).await.contains("parts_2001"));
+    let other = format!("{INTO_PARTS} ('order', '6', 'x', now() + interval '1 day')");
+    database.execute(&other).await;
+    writer.batch_execute("COMMIT").await.unwrap();
+
+    until_rows(&database, "parts", "3 5 6").await;
+    until("the old partition is dropped", async || {
+        partitions(&database).await == "parts_default parts_future parts_now"
+    })
+    .await;
+    assert!(
+        (relay
+            .metric("cdc_relay_outbox_dropped_partitions_total")
+            .await
+            - 1.0)
+            .abs()
+            < 0.5,
+        "{}",
+        relay.log()
+    );
+    assert!(
+        relay
+            .metric("cdc_relay_outbox_retention_errors_total")
+            .await
+            < 0.5,
+        "{}",
+        relay.log()
+    );
+}
+
+#[tokio::test]
+async fn deletes_the_rows_of_partitions_that_it_does_not_own() {
+    let server = server().await;
+    let database = TestDatabase::create_on(&server.url()).await;
+    database.run(&["init"]).await.succeeded();
+    database.execute(PARTITIONED).await;
+    let tables = ("CDC_OUTBOX__TABLES", "public.parts");
+    database.run_with(&["init"], &[tables]).await.succeeded();
+    let role = unique("deleter");
+    database
+        .execute(&format!(
+            "CREATE ROLE {role} LOGIN REPLICATION PASSWORD 'opensesame';
+             GRANT SELECT, DELETE ON ALL TABLES IN SCHEMA public TO {role}"
+        ))
+        .await;
+    let address = database.url().rsplit_once('@').unwrap().1.to_owned();
+    let url = format!("postgres://{role}:opensesame@{address}");
+    database
+        .execute(&format!("{INTO_PARTS} ('order', '1', 'x', '2001-05-05'), ('order', '2', 'x', now() + interval '1 day')"))
+        .await;
+    let before = partitions(&database).await;
+    let settings = [RETENTION, tables, ("CDC_POSTGRES__URL", &url)];
+    let relay = RunningRelay::start(&database, &settings);
+    until_rows(&database, "parts", "2").await;
+    assert_eq!(partitions(&database).await, before);
+    assert!(
+        relay
+            .metric("cdc_relay_outbox_retention_errors_total")
+            .await
+            < 0.5,
+        "{}",
+        relay.log()
+    );
+}
+
+#[tokio::test]
+async fn says_once_that_it_may_not_remove_rows_and_goes_on_relaying() {
+    let server = server().await;
+    let database = TestDatabase::create_on(&server.url()).await;
+    database.run(&["init"]).await.succeeded();
+    let role = unique("reader");
+    database
+        .execute(&format!(
+            "CREATE ROLE {role} LOGIN REPLICATION PASSWORD 'opensesame';
+             GRANT USAGE ON SCHEMA cdc TO {role}; GRANT SELECT ON cdc.outbox TO {role}"
+        ))
+        .await;
+    let address = database.url().rsplit_once('@').unwrap().1.to_owned();
+    let url = format!("postgres://{role}:opensesame@{address}");
+    database.execute(&insert(1, 1, "1 day")).await;
+    let relay = RunningRelay::start(&database, &[RETENTION, ("CDC_POSTGRES__URL", &url)]);
+    until("the refusals are counted", async || {
+        relay
+            .metric("cdc_relay_outbox_retention_errors_total")
+            .await
+            >= 2.5
+    })
+    .await;
+    let log = relay.log();
+    assert_eq!(log.matches("old outbox rows stay").count(), 1, "{log}");
+    assert!(
+        log.contains("GRANT SELECT, DELETE") && log.contains("CDC0015"),
+        "{log}"
+    );
+    let before = relay.metric("cdc_relay_events_total").await;
+    database.execute(&insert(2, 2, "1 day")).await;
+    until("events still flow", async || {
+        relay.metric("cdc_relay_events_total").await > before
+    })
+    .await;
+}

@@ -1,0 +1,127 @@
+//! Looks at failures.
+
+use tokio_postgres::Row;
+use tokio_postgres::types::Type;
+
+use super::FailedEvents;
+use super::row::{SUMMARY, column, contents, failed_event, id, parsed};
+use crate::error::Error;
+use crate::failed_event::{Action, FailedEvent, FailedEventDetails, FailedEventId};
+use crate::filter::{CONDITION, Filter, REPLAY_ORDER};
+
+/// A failed event that can be dealt with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Selected {
+    /// Its number.
+    pub id: FailedEventId,
+    /// Whether there is a record to be sent.
+    pub replayable: bool,
+}
+
+/// Open, or held by a replay that did not end in time.
+pub(super) const UNHELD: &str = "(status = 'open' OR status = 'replaying' AND lease_until < now())";
+
+impl FailedEvents {
+    /// The failed events that `filter` means, the last failure first, at most `limit`.
+    ///
+    /// Cancel safe.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Postgres`], [`Error::Unreadable`].
+    pub async fn list(&mut self, filter: &Filter, limit: u32) -> Result<Vec<FailedEvent>, Error> {
+        let sql = format!(
+            "SELECT {SUMMARY} FROM cdc.failed_event WHERE {CONDITION} ORDER BY last_failed_at DESC, id DESC LIMIT $9"
+        );
+        let rows = self.filtered(&sql, filter, limit).await?;
+        rows.iter().map(failed_event).collect()
+    }
+
+    /// The numbers of the failed events that `filter` means and that nobody deals with: open ones, and those whose
+    /// replay did not end in time. In the order in which they are to be replayed, that of their origins, at most
+    /// `limit`.
+    ///
+    /// Cancel safe.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Postgres`].
+    pub async fn select(&mut self, filter: &Filter, limit: u32) -> Result<Vec<Selected>, Error> {
+        let sql = format!(
+            "SELECT id, topic IS NOT NULL AS replayable FROM cdc.failed_event
+              WHERE {CONDITION} AND {UNHELD} ORDER BY {REPLAY_ORDER} LIMIT $9"
+        );
+        let rows = self.filtered(&sql, filter, limit).await?;
+        let selected = |row: &Row| {
+            Ok(Selected {
+                id: id(row)?,
+                replayable: column(row, "replayable")?,
+            })
+        };
+        rows.iter().map(selected).collect()
+    }
+
+    /// One failed event with everything, if there is one of this number.
+    ///
+    /// Cancel safe.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Postgres`], [`Error::Unreadable`].
+    pub async fn get(
+        &mut self,
+        wanted: FailedEventId,
+    ) -> Result<Option<FailedEventDetails>, Error> {
+        let client = self.client().await?;
+        let read = Error::while_("read a failed event");
+        let number = wanted.get();
+        let sql = format!(
+            "SELECT {SUMMARY}, payload, headers, record_timestamp FROM cdc.failed_event WHERE id = $1"
+        );
+        let Some(row) = client
+            .query_typed_opt(&sql, &[(&number, Type::INT8)])
+            .await
+            .map_err(&read)?
+        else {
+            return Ok(None);
+        };
+        let actions = client
+            .query_typed(
+                "SELECT status, at, actor, note FROM cdc.failed_event_action WHERE failed_event_id = $1 ORDER BY id",
+                &[(&number, Type::INT8)],
+            )
+            .await
+            .map_err(&read)?;
+        Ok(Some(FailedEventDetails {
+            event: failed_event(&row)?,
+            contents: contents(&row)?,
+            actions: actions.iter().map(action).collect::<Result<_, _>>()?,
+        }))
+    }
+
+    async fn filtered(
+        &mut self,
+        sql: &str,
+        filter: &Filter,
+        limit: u32,
+    ) -> Result<Vec<Row>, Error> {
+        let bound = filter.bind();
+        let limit = i64::from(limit);
+        let mut parameters = bound.parameters();
+        parameters.push((&limit, Type::INT8));
+        self.client()
+            .await?
+            .query_typed(sql, &parameters)
+            .await
+            .map_err(Error::while_("read failed events"))
+    }
+}
+
+fn action(row: &Row) -> Result<Action, Error> {
+    Ok(Action {
+        status: parsed(row, "status")?,
+        at: column(row, "at")?,
+        actor: column(row, "actor")?,
+        note: column(row, "note")?,
+    })
+}
