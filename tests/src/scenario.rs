@@ -78,11 +78,13 @@ impl Scenario {
         let topics = Topics::below(database.name(), &services);
         let url = database.url().to_string();
         let options = RelayOptions::new(&url, services.kafka_brokers(), database.name());
+        let delivery = Delivery::of_run()?;
+        let options = options.delivering(delivery);
         let (journal, log) = (Journal::default(), Log::default());
         let show_log = false;
         let scenario = Self {
             options,
-            delivery: Delivery::default(),
+            delivery,
             journal,
             log,
             show_log,

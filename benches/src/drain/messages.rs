@@ -64,7 +64,7 @@ impl Bench<'_> {
         };
         let filled = backlog
             .fill(&outbox, |rows| {
-                self.now(&format!("filling, {rows} of {form:?}"))
+                self.now(&format!("filling, {rows} of {form:?}"));
             })
             .await?;
         Ok(Side {

@@ -33,7 +33,9 @@ impl Bench<'_> {
             rows_per_transaction: self.case.rows_per_transaction(),
         };
         let filled = backlog
-            .fill(&outbox, |rows| self.now(&format!("filling, {rows} rows")))
+            .fill(&outbox, |rows| {
+                self.now(&format!("filling, {rows} rows"));
+            })
             .await?;
         let mut rounds = Vec::new();
         for (round, slots) in self.all_rounds().zip(slots) {

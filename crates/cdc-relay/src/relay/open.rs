@@ -152,7 +152,7 @@ impl<'a> RelaySession<'a> {
             from = %checkpoint.lsn,
             "streaming"
         );
-        relay.state.backfilling(backfill.is_some());
+        relay.state.backfilling(true);
         relay.state.enter(Phase::Streaming);
         let pipeline = Pipeline::new(
             contract,

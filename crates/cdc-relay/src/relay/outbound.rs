@@ -50,6 +50,14 @@ impl Outbound {
         self.producer().in_flight()
     }
 
+    /// The newest checkpoint speaks of rows that are read from their table.
+    pub(super) fn notes_backfill(&self) -> bool {
+        match self {
+            Self::AtLeastOnce(outbound) => outbound.checkpoints().note_backfill(),
+            Self::ExactlyOnce(outbound) => outbound.checkpoints().note_backfill(),
+        }
+    }
+
     /// Something was sent whose fate is not known.
     pub(super) fn is_under_way(&self) -> bool {
         match self {

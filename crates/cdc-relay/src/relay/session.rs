@@ -149,7 +149,6 @@ impl RelaySession<'_> {
             if let Some(overlap) = backfill.finish(&mut self.outbound) {
                 self.pipeline.pass_over_read(overlap);
             }
-            self.relay.state.backfilling(false);
         }
         Ok(())
     }
@@ -256,6 +255,8 @@ impl RelaySession<'_> {
     }
 
     fn progressed(&self) {
+        let backfilling = self.backfill.is_some() || self.outbound.notes_backfill();
+        self.relay.state.backfilling(backfilling);
         self.relay.state.progress(
             self.stream.received(),
             self.stream.confirmed(),

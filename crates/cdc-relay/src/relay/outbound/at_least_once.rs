@@ -101,6 +101,10 @@ impl AtLeastOnce {
         Ok(())
     }
 
+    pub(super) fn checkpoints(&self) -> &Checkpoints {
+        &self.checkpoints
+    }
+
     pub(super) fn producer(&self) -> &OrderedProducer {
         &self.producer
     }

@@ -41,6 +41,10 @@ impl Checkpoints {
         &self.durable
     }
 
+    pub(super) fn note_backfill(&self) -> bool {
+        self.durable.backfill.is_some()
+    }
+
     pub(super) fn frontier(&self) -> Frontier {
         Frontier::of(&self.durable)
     }

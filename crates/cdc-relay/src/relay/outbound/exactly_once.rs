@@ -110,6 +110,10 @@ impl ExactlyOnce {
         committed.map_err(|source| RelayError::Transaction { source })
     }
 
+    pub(super) fn checkpoints(&self) -> &Checkpoints {
+        &self.checkpoints
+    }
+
     pub(super) fn producer(&self) -> &OrderedProducer {
         self.producer.producer()
     }
