@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use cdc_e2e::Scenario;
 use cdc_e2e::chaos::{self, Fault, Limit, Plan};
 use cdc_e2e::process::{Kibibytes, Signal};
 use cdc_e2e::progress::Progress;
@@ -12,6 +11,7 @@ use cdc_e2e::services::Component;
 use cdc_e2e::stopwatch::Phase;
 use cdc_e2e::wait::{Look, until};
 use cdc_e2e::workload::{Load, Mix, Pace};
+use cdc_e2e::{Delivery, Scenario};
 
 use crate::heavy;
 
@@ -24,9 +24,10 @@ const FENCED: Duration = Duration::from_secs(5);
 const LATER: Duration = Duration::from_secs(90);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn survives_kafka_being_killed_under_load() -> Result<()> {
+async fn survives_kafka_being_killed_under_load_with_at_least_once() -> Result<()> {
     let _turn = heavy::turn().await;
     let scenario = Scenario::private(&[Component::Kafka]).await?;
+    let scenario = scenario.delivering(Delivery::AtLeastOnce);
     let plan = Plan {
         seed: random::entropy(),
         faults: vec![Fault::KillKafka],

@@ -3,19 +3,19 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use cdc_e2e::Scenario;
 use cdc_e2e::chaos::{self, Fault, Limit, Plan};
 use cdc_e2e::progress::Progress;
 use cdc_e2e::random;
 use cdc_e2e::stopwatch::Phase;
 use cdc_e2e::workload::{Load, Mix, Pace};
+use cdc_e2e::{Delivery, Scenario};
 
 use crate::heavy;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn survives_ten_kill_9_cycles_without_loss_or_disorder() -> Result<()> {
+async fn survives_ten_kill_9_cycles_without_loss_or_disorder_with_at_least_once() -> Result<()> {
     let _turn = heavy::turn().await;
-    let scenario = Scenario::shared().await?;
+    let scenario = Scenario::shared().await?.delivering(Delivery::AtLeastOnce);
     let plan = Plan {
         seed: random::entropy(),
         faults: vec![Fault::KillRelay],
@@ -26,9 +26,9 @@ async fn survives_ten_kill_9_cycles_without_loss_or_disorder() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_standby_takes_over_the_slot_after_kill_9_of_the_active_relay() -> Result<()> {
+async fn a_standby_takes_over_the_slot_after_kill_9_with_at_least_once() -> Result<()> {
     let _turn = heavy::turn().await;
-    let scenario = Scenario::shared().await?;
+    let scenario = Scenario::shared().await?.delivering(Delivery::AtLeastOnce);
     let consumer = scenario.consumer()?;
     let active = scenario.relay().await?;
     let first = scenario.database().walsender().await?.pid;

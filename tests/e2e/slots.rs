@@ -67,6 +67,10 @@ async fn stops_when_the_publication_is_dropped_and_goes_on_after_init() -> Resul
     let drop_slot = format!("SELECT pg_drop_replication_slot('{name}')");
     session.batch_execute(&drop_slot).await?;
     scenario.init().await?;
+    // The new slot does not continue the old one, and somebody has to say that this is meant.
+    let report = refused(&scenario, scenario.start_relay()?, "CDC0028").await?;
+    ensure!(report.contains("made anew"), "{report}");
+    let scenario = scenario.with("CDC_RELAY__ON_GAP", "accept");
     let _relay = scenario.relay().await?;
     session.batch_execute(&emit(2)).await?;
     let found = ids_until(&scenario, &id(2)).await?;

@@ -67,7 +67,7 @@ impl Checkpoints {
         .await
     }
 
-    /// To the end of the topic as it is when this is called.
+    /// What the topic has when this is called; more may come meanwhile.
     fn read(&self, isolation: Isolation) -> Result<Vec<Lsn>> {
         let consumer: BaseConsumer = client_config(&self.brokers)
             // Required for `assign`; nothing is ever committed in it.
@@ -76,6 +76,7 @@ impl Checkpoints {
             .set("enable.partition.eof", "true")
             .set("isolation.level", isolation.level())
             .create()?;
+        let (_, end) = consumer.fetch_watermarks(&self.topic, 0, READ)?;
         let mut from_start = TopicPartitionList::new();
         from_start.add_partition_offset(&self.topic, 0, Offset::Beginning)?;
         consumer.assign(&from_start)?;
@@ -83,7 +84,9 @@ impl Checkpoints {
         let mut found = Vec::new();
         loop {
             match consumer.poll(POLL) {
+                Some(Ok(record)) if record.offset() >= end => return Ok(found),
                 Some(Ok(record)) => found.push(position(record.payload().unwrap_or_default())?),
+                // The last offsets may be those of transactions' marks, which no record shows.
                 Some(Err(KafkaError::PartitionEOF(_))) => return Ok(found),
                 Some(Err(_)) | None if wait.is_over() => bail!("{} does not end", self.topic),
                 Some(Err(_)) | None => {}

@@ -1,8 +1,9 @@
 //! The guarantees that a relay can be started with.
 
 use std::fmt;
+use std::str::FromStr;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Error, Result};
 
 /// Which guarantee the tests are about that don't name one, if not the default.
 const OF_RUN: &str = "E2E_DELIVERY";
@@ -27,14 +28,10 @@ impl Delivery {
     /// # Errors
     /// Fails if the variable has another value than a guarantee's name.
     pub fn of_run() -> Result<Self> {
-        let Some(name) = std::env::var_os(OF_RUN).filter(|name| !name.is_empty()) else {
-            return Ok(Self::default());
-        };
-        let found = Self::ALL.into_iter().find(|mode| name == mode.name());
-        let Some(found) = found else {
-            bail!("{OF_RUN}={}: no such guarantee", name.display());
-        };
-        Ok(found)
+        match std::env::var(OF_RUN) {
+            Ok(name) if !name.is_empty() => name.parse().context(OF_RUN),
+            _ => Ok(Self::default()),
+        }
     }
 
     /// As written in the configuration.
@@ -43,6 +40,15 @@ impl Delivery {
             Self::ExactlyOnce => "exactly_once",
             Self::AtLeastOnce => "at_least_once",
         }
+    }
+}
+
+impl FromStr for Delivery {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        let found = Self::ALL.into_iter().find(|mode| mode.name() == name);
+        found.with_context(|| format!("{name:?} is neither exactly_once nor at_least_once"))
     }
 }
 

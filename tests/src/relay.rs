@@ -49,8 +49,16 @@ impl Relay {
     /// # Errors
     /// Fails if the binary cannot be run. Whether it gets anywhere shows later.
     pub fn start(options: &RelayOptions, log: &Log) -> Result<Self> {
+        Self::start_as("relay", options, log)
+    }
+
+    /// Like [`start`](Self::start), with other arguments, such as `relay --shard 0`.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn start_as(arguments: &str, options: &RelayOptions, log: &Log) -> Result<Self> {
         let admin = Admin::on_free_port()?;
-        let mut command = options.command("relay")?;
+        let mut command = options.command(arguments)?;
         command.env("CDC_ADMIN__LISTEN", admin.0.to_string());
         let mut child = command
             .stderr(Stdio::piped())

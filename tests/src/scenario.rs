@@ -150,6 +150,17 @@ impl Scenario {
         Ok(relay)
     }
 
+    /// A relay of one shard, from 0, that streams.
+    ///
+    /// # Errors
+    /// As [`relay`](Self::relay).
+    pub async fn relay_of_shard(&self, shard: u8) -> Result<Relay> {
+        let arguments = format!("relay --shard {shard}");
+        let mut relay = Relay::start_as(&arguments, &self.options, &self.log)?;
+        relay.until_phase("streaming").await?;
+        Ok(relay)
+    }
+
     /// A relay that has only just been started.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use crate::cloud_events::Attributes;
 use crate::event::{Event, Header, Headers, Notices, UnixMillis};
 use crate::headers;
 use crate::invalid_row::InvalidRow;
-use crate::layout::{Layout, UnsuitableTable, required_columns};
+use crate::layout::{Layout, UnsuitableTable};
 use crate::message::Members;
 use crate::payload;
 use crate::routing::{Route, Router};
@@ -51,9 +51,9 @@ impl Encoder {
         &self.settings
     }
 
-    /// The columns without which a row cannot be sent, each with its key in section `[outbox]`.
+    /// As [`OutboxSettings::required_columns`].
     pub fn required_columns(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        required_columns(&self.settings)
+        self.settings.required_columns()
     }
 
     /// Whether records carry schemas, which say what may be NULL: see [`layout_with`](Self::layout_with).
@@ -123,6 +123,14 @@ impl Encoder {
             .route(&route)
             .map_err(InvalidRow::IllegalTopic)?;
         assemble(&self.settings, row, route, committed_at)
+    }
+
+    /// The text of a logical message's key, in whatever format the record has it; `None` for one without a key, or
+    /// that is no event.
+    #[must_use]
+    pub fn key_of_message<'a>(&self, content: &'a [u8]) -> Option<Cow<'a, [u8]>> {
+        let key = Members::parse(content).ok()?.key(&self.settings).ok()?;
+        encode(key, Converter::Plain)
     }
 }
 

@@ -19,7 +19,6 @@ use self::slot::{PlacedColumn, Slot, bytes};
 use self::table::{Table, is_integer, is_time};
 
 pub use self::table::UnsuitableTable;
-pub(crate) use self::table::required_columns;
 
 /// The columns of one outbox table. Valid until the table's next Relation message.
 #[derive(Debug)]
@@ -75,7 +74,7 @@ impl Layout {
             },
             not_null,
         };
-        for (option, column) in required_columns(settings) {
+        for (option, column) in settings.required_columns() {
             table.need(option, column)?;
         }
         let columns = &settings.columns;

@@ -49,6 +49,11 @@ impl<'a> Members<'a> {
         self.raw(name).map_or(Ok(NULL), |raw| field(raw, name))
     }
 
+    /// The event's key.
+    pub(crate) fn key(&self, settings: &OutboxSettings) -> Result<Field<'a>, InvalidRow> {
+        self.field(&settings.columns.key)
+    }
+
     /// What the message says, and the text of its routing member.
     pub(crate) fn read(
         &self,

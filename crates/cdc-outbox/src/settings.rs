@@ -115,3 +115,31 @@ impl Default for Columns {
         }
     }
 }
+
+impl OutboxSettings {
+    /// The columns without which a row cannot be sent, each with its key in section `[outbox]`.
+    pub fn required_columns(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let columns = &self.columns;
+        let needs_type = matches!(self.format, EnvelopeFormat::CloudEvents(_));
+        let placed = self
+            .placement
+            .iter()
+            .filter(|_| self.missing_placement == MissingPlacement::Error)
+            .map(|placement| ("placement", placement.column.as_str()));
+        [
+            Some(("id", columns.id.as_str())),
+            Some(("route_by", columns.route_by.as_str())),
+            Some(("key", columns.key.as_str())),
+            needs_type.then_some(("type", columns.event_type.as_str())),
+            Some(("payload", columns.payload.as_str())),
+            columns.timestamp.as_deref().map(|name| ("timestamp", name)),
+            columns
+                .schema_version
+                .as_deref()
+                .map(|name| ("schema_version", name)),
+        ]
+        .into_iter()
+        .flatten()
+        .chain(placed)
+    }
+}

@@ -4,9 +4,9 @@ pub(crate) mod client;
 mod routes;
 mod snapshot;
 mod state;
+mod states;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
@@ -20,6 +20,7 @@ use crate::metric;
 
 pub(crate) use snapshot::{Phase, Snapshot};
 pub(crate) use state::RelayState;
+pub(crate) use states::RelayStates;
 
 /// How often the recorder forgets histogram samples that were already counted into buckets.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -74,7 +75,7 @@ impl AdminServer {
     /// Accepting connections fails for good.
     pub(crate) async fn serve(
         self,
-        state: Arc<RelayState>,
+        states: RelayStates,
         shutdown: CancellationToken,
     ) -> Result<(), Failure> {
         let Self {
@@ -89,7 +90,7 @@ impl AdminServer {
                 metrics.run_upkeep();
             }
         };
-        let router = routes::router(state, metrics.clone());
+        let router = routes::router(states, metrics.clone());
         let server = axum::serve(listener, router)
             .with_graceful_shutdown(shutdown.clone().cancelled_owned());
         tokio::select! {

@@ -7,6 +7,8 @@ use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::shard::Shards;
+
 pub(crate) use recover::{
     FilterArguments, Rate, Recover, RecoverAction, RecoverDiscard, RecoverList, RecoverReplay,
     RecoverShow, RecoverStats, Selection,
@@ -90,7 +92,14 @@ pub(crate) enum Command {
         after_help = "SIGTERM or Ctrl-C drains, confirms and exits; a second one exits at once.\n\n\
                             Example:\n  cdc-relay --config relay.toml --log-format json relay"
     )]
-    Relay,
+    Relay(Relay),
+    /// Changes the number of slots that share the outbox, without loss or duplicates; the relays must be stopped.
+    #[command(
+        after_help = "Run it with `relay.shards` still at the old number, and set the new one when it has ended. If it \
+                            is interrupted, run it again: it goes on.\n\n\
+                            Example:\n  cdc-relay --config relay.toml reshard --to 2"
+    )]
+    Reshard(Reshard),
     /// Shows the slot, the lag, and what a running relay says of itself.
     #[command(
         after_help = "Examples:\n  cdc-relay status\n  cdc-relay status --json\n  \
@@ -120,6 +129,22 @@ pub(crate) struct Init {
     /// Prints the SQL and the topics, and changes nothing.
     #[arg(long)]
     pub(crate) dry_run: bool,
+}
+
+/// Arguments of `relay`.
+#[derive(Debug, Args)]
+pub(crate) struct Relay {
+    /// Relays only this one of `relay.shards`, from 0: each in a process of its own. Without it, one process relays all.
+    #[arg(long, value_name = "I")]
+    pub(crate) shard: Option<u8>,
+}
+
+/// Arguments of `reshard`.
+#[derive(Debug, Args)]
+pub(crate) struct Reshard {
+    /// The new number of shards, 1 to 16.
+    #[arg(long, value_name = "M")]
+    pub(crate) to: Shards,
 }
 
 /// Arguments of `doctor`.

@@ -7,6 +7,7 @@ mod explain;
 mod init;
 mod recover;
 pub(crate) mod relay;
+mod reshard;
 mod status;
 
 pub(crate) use init::{slot_foreign, slot_lost};
@@ -16,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::{Command, Global};
 use crate::config::{Config, Layers};
 use crate::failure::{Context, Failure};
-use crate::{diagnosis, signals};
+use crate::signals;
 
 /// Runs `command` to its end; `relay` ends at a signal.
 ///
@@ -31,16 +32,13 @@ pub(crate) async fn run(command: &Command, global: &Global) -> Result<(), Failur
         Command::Doctor(arguments) => doctor::run(arguments, &usable(global)?).await,
         Command::Status(arguments) => status::run(arguments, &usable(global)?).await,
         Command::Recover(arguments) => recover::run(arguments, &usable(global)?).await,
-        Command::Relay => {
+        Command::Reshard(arguments) => reshard::run(arguments, &usable(global)?).await,
+        Command::Relay(arguments) => {
             let config = usable(global)?;
             let shutdown = CancellationToken::new();
-            let ended = tokio::select! {
-                done = relay::run(config.clone(), shutdown.clone()) => done,
+            tokio::select! {
+                done = relay::run(arguments, config, shutdown.clone()) => done,
                 failed = signals::watch(shutdown) => failed.map(|never| match never {}),
-            };
-            match ended {
-                Ok(()) => Ok(()),
-                Err(failure) => Err(diagnosis::refine(failure, &config).await),
             }
         }
     }

@@ -28,6 +28,7 @@ pub(crate) use relay::{Delivery, OnGap, Poison, RelayConfig, Snapshot};
 use value::{Size, Span};
 
 use crate::failure::Failure;
+use crate::shard::{Shard, Shards};
 
 /// The whole configuration, valid as a value: what needs a server to be checked is not checked here.
 #[derive(Debug, Clone, Deserialize)]
@@ -65,6 +66,33 @@ impl Config {
             postgres: self.postgres.at_store(),
             ..self.clone()
         }
+    }
+
+    /// One configuration for each slot that is to be relayed, in the order of the shards.
+    pub(crate) fn shards(&self) -> Vec<Self> {
+        let shards = self.relay.shards.each();
+        shards.map(|shard| self.of_shard(shard)).collect()
+    }
+
+    /// The same for one shard, with its slot and its publication.
+    pub(crate) fn of_shard(&self, shard: Shard) -> Self {
+        Self {
+            relay: self.relay.of_shard(shard),
+            ..self.clone()
+        }
+    }
+
+    /// The same with another number of shards.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorCode::InvalidValue`](crate::error_code::ErrorCode::InvalidValue): the names would be too long.
+    pub(crate) fn with_shards(&self, shards: Shards) -> Result<Self, Failure> {
+        let mut config = self.clone();
+        config.relay.shards = shards;
+        let checked = config.validate();
+        checked.map_err(|invalid| mistake::refused(&invalid, "--to"))?;
+        Ok(config)
     }
 
     fn validate(&self) -> Result<(), Invalid> {

@@ -91,6 +91,8 @@ error_codes! {
     OldTransaction = "CDC0027" => Refused,
     /// The slot does not continue where the relay stopped.
     Gap = "CDC0028" => Refused,
+    /// The slots are those of another number of shards.
+    OtherShards = "CDC0029" => Refused,
     /// The outbox table does not exist.
     OutboxTableMissing = "CDC0030" => Refused,
     /// A column of the outbox contract does not exist.

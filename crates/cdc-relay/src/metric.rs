@@ -3,6 +3,7 @@
 use metrics::{Unit, describe_counter, describe_gauge, describe_histogram, gauge};
 
 use crate::admin::{Phase, Snapshot};
+use crate::shard::Shard;
 
 /// Events that Kafka acknowledged.
 pub(crate) const EVENTS: &str = "cdc_relay_events_total";
@@ -49,6 +50,9 @@ pub(crate) const RETENTION_ERRORS: &str = "cdc_relay_outbox_retention_errors_tot
 pub(crate) const CODE: &str = "code";
 /// Label: why an event can't be sent.
 pub(crate) const REASON: &str = "reason";
+
+/// Label: the shard, from 0; absent when there is only one.
+pub(crate) const SHARD: &str = "shard";
 
 /// Upper bounds of the latency histogram in seconds: from half a millisecond to a minute.
 pub(crate) const LATENCY_BUCKETS: [f64; 15] = [
@@ -157,14 +161,21 @@ pub(crate) fn describe() {
 
 /// Sets the gauges, right before they are read.
 #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
-pub(crate) fn observe(snapshot: &Snapshot) {
-    gauge!(WIRE_AGE).set(snapshot.wire_age_seconds);
-    gauge!(UNCONFIRMED).set(snapshot.unconfirmed_bytes as f64);
-    gauge!(IN_FLIGHT_EVENTS).set(snapshot.in_flight_events as f64);
-    gauge!(IN_FLIGHT_BYTES).set(snapshot.in_flight_bytes as f64);
-    gauge!(STREAMING).set(f64::from(u8::from(snapshot.phase == Phase::Streaming)));
-    gauge!(KAFKA_ANSWERS).set(f64::from(u8::from(snapshot.kafka_answers)));
+pub(crate) fn observe(snapshot: &Snapshot, shard: Option<Shard>) {
+    let labels = shard_labels(shard);
+    gauge!(WIRE_AGE, &labels).set(snapshot.wire_age_seconds);
+    gauge!(UNCONFIRMED, &labels).set(snapshot.unconfirmed_bytes as f64);
+    gauge!(IN_FLIGHT_EVENTS, &labels).set(snapshot.in_flight_events as f64);
+    gauge!(IN_FLIGHT_BYTES, &labels).set(snapshot.in_flight_bytes as f64);
+    gauge!(STREAMING, &labels).set(f64::from(u8::from(snapshot.phase == Phase::Streaming)));
+    gauge!(KAFKA_ANSWERS, &labels).set(f64::from(u8::from(snapshot.kafka_answers)));
     if let Some(lag) = snapshot.lag_seconds {
-        gauge!(LAG).set(lag);
+        gauge!(LAG, &labels).set(lag);
     }
+}
+
+/// None for a shard that is alone.
+pub(crate) fn shard_labels(shard: Option<Shard>) -> Vec<(&'static str, String)> {
+    let label = shard.map(|shard| (SHARD, shard.index().to_string()));
+    label.into_iter().collect()
 }

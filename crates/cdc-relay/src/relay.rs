@@ -15,7 +15,9 @@ mod checkpoint;
 mod coverage;
 mod error;
 mod gap;
+mod handover;
 mod kafka_side;
+mod lineage;
 mod metrics;
 mod open;
 mod outbound;
@@ -36,6 +38,7 @@ use std::time::Duration;
 use cdc_event::Backoff;
 use cdc_kafka::{KafkaOptions, Limits, TopicSettings};
 use cdc_outbox::Encoder;
+use pg_lsn::Lsn;
 use pg_replication::{ConnectOptions, PublicationName, ReplicationStream, SlotName};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -78,6 +81,8 @@ pub(crate) struct Relay {
     kafka: KafkaOptions,
     limits: Limits,
     topics: TopicSettings,
+    /// The first position whose transaction is not to be relayed any more: the relay then ends.
+    until: Option<Lsn>,
     state: Arc<RelayState>,
     metrics: RelayMetrics,
 }
@@ -100,13 +105,21 @@ impl Relay {
                 replication_factor: config.kafka.topics.replication_factor,
             },
             limits,
+            until: None,
             state,
             metrics,
             config,
         }
     }
 
-    /// Relays until `shutdown` is cancelled, through every failure that may pass.
+    /// Ends once Kafka has each transaction whose commit record begins before `lsn`, and none of the others. It does not
+    /// wait as a standby, and is not kept from running by slots of another number of shards.
+    pub(crate) fn until(mut self, lsn: Lsn) -> Self {
+        self.until = Some(lsn);
+        self
+    }
+
+    /// Relays until `shutdown` is cancelled, or to its end, through every failure that may pass.
     ///
     /// # Errors
     ///
@@ -130,6 +143,7 @@ impl Relay {
             }
             let pause = match next {
                 Next::Stop => return Err(failure),
+                Next::StandBy if self.until.is_some() => return Err(failure),
                 Next::StandBy => {
                     self.stand_by(&failure);
                     STANDBY_POLL
@@ -157,6 +171,7 @@ impl Relay {
             encoder: Encoder::new(config.settings())?,
             config,
             not_null: HashMap::new(),
+            shard: self.config.relay.shard,
         })
     }
 

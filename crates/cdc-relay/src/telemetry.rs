@@ -16,7 +16,7 @@ const COMMAND_LEVEL: &str = "warn,librdkafka=error";
 /// be read is reported and the command's used; a second call changes nothing.
 pub(crate) fn start(format: LogFormat, command: &Command) {
     let level = match command {
-        Command::Relay => SERVICE_LEVEL,
+        Command::Relay(_) | Command::Reshard(_) => SERVICE_LEVEL,
         Command::Init(_)
         | Command::Doctor(_)
         | Command::Status(_)

@@ -64,7 +64,8 @@ fn run(program: &str, arguments: &[&Path]) -> Result<()> {
 async fn promote(scenario: &Scenario) -> Result<()> {
     until(SOON, "the standby to be promoted", async || {
         let session = scenario.database().session().await?;
-        let promote = "SELECT CASE WHEN pg_is_in_recovery() THEN pg_promote(wait => true) ELSE true END
+        let promote =
+            "SELECT CASE WHEN pg_is_in_recovery() THEN pg_promote(wait => true) ELSE true END
                             AND NOT pg_is_in_recovery()";
         let promoted: bool = session.query_one(promote, &[]).await?.get(0);
         Ok(Look::when(promoted, "in recovery"))
@@ -93,7 +94,10 @@ async fn stops_at_a_server_that_was_restored_from_a_copy() -> Result<()> {
     let scenario = restored("exactly_once", false).await?;
     let report = fails(&scenario, "CDC0028").await?;
     ensure!(report.contains("restored to an earlier state"), "{report}");
-    let (scenario, found) = goes_on(scenario, "accept", 5).await?;
+    // What the copy's slot had not noted yet comes again.
+    let (scenario, mut found) = goes_on(scenario, "accept", 5).await?;
+    found.sort_unstable();
+    found.dedup();
     ensure!(found == ids(1..=5), "{found:?}");
     relayed(&scenario, [6]).await
 }

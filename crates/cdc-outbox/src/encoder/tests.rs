@@ -1,3 +1,6 @@
+mod headers;
+mod message;
+
 use pg_replication::pgoutput::{Column, RelationId, ReplicaIdentity, TypeOid};
 
 use super::*;
@@ -102,7 +105,10 @@ fn row(cells: &Cells<'_>, change: impl FnOnce(&mut OutboxSettings)) -> Result<Ma
     made(encoder.row(&layout, &tuple(cells), Some(committed())))
 }
 
-fn message(content: &str, change: impl FnOnce(&mut OutboxSettings)) -> Result<Made, InvalidRow> {
+fn made_of_message(
+    content: &str,
+    change: impl FnOnce(&mut OutboxSettings),
+) -> Result<Made, InvalidRow> {
     made(encoder(change).message(content.as_bytes(), Some(committed())))
 }
 
@@ -361,111 +367,6 @@ fn the_envelope_s_schema_has_table_route_and_version() {
 }
 
 #[test]
-fn the_headers_column_becomes_headers_after_the_placed_ones() {
-    let cells = with(order(), "headers", JSON, Some(r#"{"z":"1","a":null}"#));
-    let made = row(&cells, |settings| place(settings, &["type:header"])).unwrap();
-    let names: Vec<&str> = made.headers.iter().map(|header| &*header.0).collect();
-    assert_eq!(names, ["id", "type", "z", "a"]);
-    assert_eq!(header(&made, "a").as_deref(), Some("NULL"));
-    let made = row(&cells, |settings| settings.header_format = Converter::Json).unwrap();
-    assert_eq!(header(&made, "z").as_deref(), Some("\"1\""));
-    assert_eq!(header(&made, "a").as_deref(), Some("null"));
-    let wrong = with(order(), "headers", JSON, Some("[]"));
-    assert!(matches!(row(&wrong, |_| {}), Err(InvalidRow::Headers(_))));
-}
-
-#[test]
-fn a_valid_trace_context_is_passed_on_and_any_other_left_out() {
-    let traced = |parent, state| {
-        let cells = with(order(), "traceparent", TEXT, parent);
-        row(&with(cells, "tracestate", TEXT, state), |_| {}).unwrap()
-    };
-    let made = traced(Some(PARENT), Some("a=1"));
-    assert_eq!(header(&made, "traceparent").as_deref(), Some(PARENT));
-    assert_eq!(header(&made, "tracestate").as_deref(), Some("a=1"));
-    assert_eq!(made.notices, Notices::default());
-
-    for (parent, state, kept) in [
-        (Some("00-1-2-3"), Some("a=1"), 0),
-        (None, Some("a=1"), 0),
-        (Some(PARENT), Some("?"), 1),
-    ] {
-        let made = traced(parent, state);
-        assert_eq!(made.headers.len(), 1 + kept, "{parent:?} {state:?}");
-        assert!(made.notices.invalid_trace_context);
-    }
-    assert_eq!(traced(None, None).notices, Notices::default());
-}
-
-#[test]
-fn a_trace_context_is_sent_once() {
-    let headers = format!(r#"{{"traceparent":"{PARENT}","x":"1"}}"#);
-    let cells = with(order(), "headers", JSON, Some(&headers));
-    let made = row(&cells, |_| {}).unwrap();
-    assert_eq!(header(&made, "traceparent").as_deref(), Some(PARENT));
-
-    let cells = with(cells, "traceparent", TEXT, Some(PARENT));
-    for list in [&[][..], &["traceparent:header"]] {
-        let made = row(&cells, |settings| place(settings, list)).unwrap();
-        let sent = made.headers.iter().filter(|h| h.0 == "traceparent");
-        assert_eq!(sent.count(), 1, "{list:?}");
-    }
-    let made = row(
-        &with(order(), "headers", JSON, Some(r#"{"traceparent":"x"}"#)),
-        |_| {},
-    )
-    .unwrap();
-    assert_eq!(header(&made, "traceparent"), None);
-    assert!(made.notices.invalid_trace_context);
-}
-
-#[test]
-fn a_cloud_event_has_its_attributes_in_headers() {
-    let cloud = |settings: &mut OutboxSettings| {
-        settings.format = EnvelopeFormat::CloudEvents(CloudEvents::default());
-    };
-    let made = row(&order(), cloud).unwrap();
-    assert_eq!(made.value.as_deref(), Some(r#"{ "a" :1.50}"#));
-    let expected = [
-        ("id", "e1"),
-        ("ce_specversion", "1.0"),
-        ("ce_id", "e1"),
-        ("ce_source", "/shop/outbox"),
-        ("ce_type", "OrderCreated"),
-        ("ce_time", "2023-11-14T22:13:20.123456Z"),
-        ("ce_subject", "42"),
-        ("content-type", "application/json"),
-    ];
-    let expected = expected.map(|(name, value)| (name.to_owned(), Some(value.to_owned())));
-    assert_eq!(made.headers, expected);
-
-    let bytes = with(order(), "payload", BYTEA, Some("\\x00"));
-    let made = row(&bytes, cloud).unwrap();
-    let media = header(&made, "content-type");
-    assert_eq!(media.as_deref(), Some("application/octet-stream"));
-
-    let untyped = with(order(), "type", TEXT, None);
-    assert!(matches!(row(&untyped, cloud), Err(InvalidRow::NoType)));
-}
-
-#[test]
-fn a_cloud_event_without_value_says_nothing_of_its_content() {
-    let made = row(&with(order(), "payload", JSON, None), |settings| {
-        settings.format = EnvelopeFormat::CloudEvents(CloudEvents {
-            source: Some("/mine".to_owned()),
-            content_type: Some("application/avro".to_owned()),
-        });
-        settings.header_format = Converter::Json;
-    })
-    .unwrap();
-    assert_eq!(made.value, None);
-    assert_eq!(header(&made, "content-type"), None);
-    assert_eq!(header(&made, "ce_source").as_deref(), Some("/mine"));
-    assert_eq!(header(&made, "id").as_deref(), Some("\"e1\""));
-    assert_eq!(header(&made, "ce_id").as_deref(), Some("e1"));
-}
-
-#[test]
 fn a_row_that_does_not_fit_its_description_is_refused() {
     let mut encoder = encoder(|_| {});
     let layout = encoder.layout(&relation(&order())).unwrap();
@@ -482,112 +383,4 @@ fn a_row_that_does_not_fit_its_description_is_refused() {
         row(&cells, |_| {}),
         Err(InvalidRow::Unreadable { column }) if column == "payload"
     ));
-}
-
-#[test]
-fn a_message_s_payload_keeps_its_bytes() {
-    let content = r#"{"id" : "e1", "aggregatetype":"order","aggregateid":"4\u0032","type":"T","extra":1,
-        "payload":{"b": 1.50,  "a":[ ]}}"#;
-    let made = message(content, |_| {}).unwrap();
-    assert_eq!(made.topic, "outbox.event.order");
-    assert_eq!(made.key.as_deref(), Some("42"));
-    assert_eq!(made.value.as_deref(), Some(r#"{"b": 1.50,  "a":[ ]}"#));
-    assert_eq!(made.headers, [("id".to_owned(), Some("e1".to_owned()))]);
-    assert_eq!(made.timestamp, Some(1_700_000_000_123));
-}
-
-#[test]
-fn a_message_s_payload_may_be_any_json() {
-    let value = |payload: &str, change: fn(&mut OutboxSettings)| {
-        let content = format!(r#"{{"id":"1","aggregatetype":"a","payload":{payload}}}"#);
-        message(&content, change).unwrap().value
-    };
-    assert_eq!(value("null", |_| {}), None);
-    assert_eq!(value("[1, 2]", |_| {}).as_deref(), Some("[1, 2]"));
-    assert_eq!(value(r#""x\n""#, |_| {}).as_deref(), Some(r#""x\n""#));
-    let unquoted = value(r#""x\n""#, |settings| {
-        settings.message_payload = MessagePayload::Unquoted;
-    });
-    assert_eq!(unquoted.as_deref(), Some("x\n"));
-    let described = value(r#"{"a": 1}"#, |settings| {
-        settings.value_format = Converter::JsonSchema;
-    });
-    assert_eq!(
-        described.as_deref(),
-        Some(
-            r#"{"schema":{"type":"string","optional":true,"name":"io.debezium.data.Json","version":1},"payload":"{\"a\": 1}"}"#
-        )
-    );
-}
-
-#[test]
-fn a_message_is_placed_and_formatted_as_a_row_is() {
-    let content = r#"{"id":7,"aggregatetype":"a","aggregateid":5000000000,"type":"T","payload":{"x":1},
-        "p":3,"tenant":"acme","n":null,"at":"2024-02-29T10:34:56Z","headers":{"h":"1"}}"#;
-    let made = message(content, |settings| {
-        settings.key_format = Converter::JsonSchema;
-        settings.columns.timestamp = Some("at".to_owned());
-        place(
-            settings,
-            &[
-                "p:partition",
-                "tenant:header",
-                "n:header",
-                "tenant:envelope",
-            ],
-        );
-    })
-    .unwrap();
-    assert_eq!(made.partition, Some(3));
-    assert_eq!(made.timestamp, Some(1_709_202_896_000));
-    assert_eq!(
-        made.key.as_deref(),
-        Some(r#"{"schema":{"type":"int64","optional":true},"payload":5000000000}"#)
-    );
-    assert_eq!(
-        made.value.as_deref(),
-        Some(r#"{"payload":{"x":1},"tenant":"acme"}"#)
-    );
-    let names: Vec<&str> = made.headers.iter().map(|header| &*header.0).collect();
-    assert_eq!(names, ["id", "tenant", "n", "h"]);
-    assert_eq!(header(&made, "n").as_deref(), Some("NULL"));
-}
-
-#[test]
-fn a_message_without_identity_route_or_placed_member_is_refused() {
-    for content in [
-        r#"{"aggregatetype":"a"}"#,
-        r#"{"id":"","aggregatetype":"a"}"#,
-        r#"{"id":null,"aggregatetype":"a"}"#,
-    ] {
-        assert!(matches!(message(content, |_| {}), Err(InvalidRow::NoId)));
-    }
-    assert!(matches!(
-        message(r#"{"id":"1"}"#, |_| {}),
-        Err(InvalidRow::NoRoute)
-    ));
-    let content = r#"{"id":"1","aggregatetype":"a"}"#;
-    let placed = |settings: &mut OutboxSettings| place(settings, &["tenant:header"]);
-    assert!(matches!(
-        message(content, placed),
-        Err(InvalidRow::MissingMember { name }) if name == "tenant"
-    ));
-    let lenient = |settings: &mut OutboxSettings| {
-        placed(settings);
-        settings.missing_placement = MissingPlacement::Ignore;
-    };
-    assert_eq!(message(content, lenient).unwrap().headers.len(), 1);
-}
-
-#[test]
-fn content_that_is_not_an_object_is_refused() {
-    for content in [&b""[..], b"[]", b"text", b"{\"id\":", b"\xff", b"{} {}"] {
-        assert!(
-            matches!(
-                encoder(|_| {}).message(content, None),
-                Err(InvalidRow::Message(_))
-            ),
-            "{content:?}"
-        );
-    }
 }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use pg_replication::pgoutput::{Column, Relation, ReplicaIdentity};
 
 use super::slot::{PlacedColumn, Slot};
-use crate::settings::{EnvelopeFormat, MissingPlacement, OutboxSettings, Placement, Target};
+use crate::settings::{MissingPlacement, OutboxSettings, Placement, Target};
 use crate::value::{Handling, Type};
 
 /// One table, to look columns up in.
@@ -41,34 +41,6 @@ pub enum UnsuitableTable {
         /// The types that can be used.
         expected: &'static str,
     },
-}
-
-/// The columns without which a row cannot be sent, each with its key in section `[outbox]`.
-pub(crate) fn required_columns(
-    settings: &OutboxSettings,
-) -> impl Iterator<Item = (&'static str, &str)> {
-    let columns = &settings.columns;
-    let needs_type = matches!(settings.format, EnvelopeFormat::CloudEvents(_));
-    let placed = settings
-        .placement
-        .iter()
-        .filter(|_| settings.missing_placement == MissingPlacement::Error)
-        .map(|placement| ("placement", placement.column.as_str()));
-    [
-        Some(("id", columns.id.as_str())),
-        Some(("route_by", columns.route_by.as_str())),
-        Some(("key", columns.key.as_str())),
-        needs_type.then_some(("type", columns.event_type.as_str())),
-        Some(("payload", columns.payload.as_str())),
-        columns.timestamp.as_deref().map(|name| ("timestamp", name)),
-        columns
-            .schema_version
-            .as_deref()
-            .map(|name| ("schema_version", name)),
-    ]
-    .into_iter()
-    .flatten()
-    .chain(placed)
 }
 
 impl Table<'_> {

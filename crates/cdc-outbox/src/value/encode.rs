@@ -77,7 +77,8 @@ pub(crate) fn write_json(value: &Value<'_>, out: &mut Vec<u8>) {
         }
         Value::Float(number) => write_float(f64::from(*number), out),
         Value::Double(number) => write_float(*number, out),
-        Value::Text(text) => write_string(text, out),
+        // A database with the encoding SQL_ASCII may hold anything.
+        Value::Text(text) => write_string(String::from_utf8_lossy(text).as_bytes(), out),
         Value::Bytes(value) => write_string(bytes::base64(value).as_bytes(), out),
         Value::Decimal(number) => {
             write_string(bytes::base64(&number.unscaled_bytes()).as_bytes(), out);
@@ -119,6 +120,7 @@ mod tests {
     use crate::settings::{BinaryHandling, DecimalHandling};
     use crate::value::Handling;
     use pg_replication::pgoutput::TypeOid;
+    use proptest::prelude::*;
 
     /// What Debezium 3.7 makes of columns: type number, modifier, text, header, JSON.
     const COLUMNS: &[(u32, i32, &str, &str, &str)] = &[
@@ -242,5 +244,34 @@ mod tests {
             encode(null(), Converter::JsonSchema).as_deref(),
             Some(&br#"{"schema":{"type":"string","optional":true},"payload":null}"#[..])
         );
+    }
+
+    #[test]
+    fn what_is_not_utf_8_does_not_spoil_json() {
+        let mut out = Vec::new();
+        write_json(&Value::Text(Cow::Borrowed(b"a\xffb")), &mut out);
+        assert_eq!(out, "\"a\u{fffd}b\"".as_bytes());
+    }
+
+    proptest! {
+        /// Every type, with texts that it prints and texts that it does not.
+        #[test]
+        fn whatever_is_read_is_written_as_json(
+            (oid, modifier, ..) in prop::sample::select(COLUMNS),
+            text in prop_oneof!["[-+0-9:. TZBC]{0,40}", "\\PC{0,20}", prop::sample::select(COLUMNS).prop_map(|c| c.2.to_owned())],
+        ) {
+            let handling = Handling { binary: BinaryHandling::Bytes, decimal: DecimalHandling::Precise };
+            let column = Type::of(TypeOid(oid), modifier, handling);
+            if let Ok(value) = read(column, text.as_bytes()) {
+                let mut out = Vec::new();
+                write_json(&value, &mut out);
+                // A stream's integers are PostgreSQL's own; here they are any text.
+                if !matches!(value, Value::Number(_)) {
+                    prop_assert!(serde_json::from_slice::<serde_json::Value>(&out).is_ok(), "{:?}", out);
+                }
+                let field = Field { value, schema: &OPTIONAL_STRING };
+                let _header = encode_header(field, Converter::Plain);
+            }
+        }
     }
 }

@@ -1,7 +1,5 @@
 //! What the admin server answers.
 
-use std::sync::Arc;
-
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -11,26 +9,25 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::json;
 
 use super::snapshot::{Snapshot, Unwell};
-use super::state::RelayState;
-use crate::metric;
+use super::states::RelayStates;
 
 #[derive(Clone)]
 struct Shared {
-    state: Arc<RelayState>,
+    states: RelayStates,
     metrics: PrometheusHandle,
 }
 
-pub(super) fn router(state: Arc<RelayState>, metrics: PrometheusHandle) -> Router {
+pub(super) fn router(states: RelayStates, metrics: PrometheusHandle) -> Router {
     Router::new()
         .route("/metrics", get(render_metrics))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/status", get(status))
-        .with_state(Shared { state, metrics })
+        .with_state(Shared { states, metrics })
 }
 
 async fn render_metrics(State(shared): State<Shared>) -> Response {
-    metric::observe(&shared.state.snapshot());
+    shared.states.observe();
     let text = [(
         header::CONTENT_TYPE,
         "text/plain; version=0.0.4; charset=utf-8",
@@ -39,15 +36,15 @@ async fn render_metrics(State(shared): State<Shared>) -> Response {
 }
 
 async fn healthz(State(shared): State<Shared>) -> Response {
-    verdict(shared.state.alive())
+    verdict(shared.states.alive())
 }
 
 async fn readyz(State(shared): State<Shared>) -> Response {
-    verdict(shared.state.ready())
+    verdict(shared.states.ready())
 }
 
 async fn status(State(shared): State<Shared>) -> Json<Snapshot> {
-    Json(shared.state.snapshot())
+    Json(shared.states.snapshot())
 }
 
 fn verdict(checked: Result<(), Unwell>) -> Response {

@@ -66,6 +66,9 @@ pub(crate) struct Snapshot {
     pub(crate) kafka_answers: bool,
     /// The newest failure.
     pub(crate) last_error: Option<LastError>,
+    /// Each shard by itself, in order, when this process relays several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) shards: Vec<Snapshot>,
 }
 
 /// Why a check answers 503.

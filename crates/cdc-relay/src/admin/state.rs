@@ -239,6 +239,7 @@ impl RelayState {
             events_per_second: events as f64 / uptime.max(f64::EPSILON),
             kafka_answers: self.kafka_answers(),
             last_error: self.last_error(),
+            shards: Vec::new(),
         }
     }
 

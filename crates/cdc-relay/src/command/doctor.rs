@@ -45,12 +45,19 @@ pub(super) async fn run(arguments: &Doctor, config: &Config) -> Result<(), Failu
     };
     match &database {
         Some(database) => {
-            let before = (Instant::now(), database.slot(config).await.ok().flatten());
+            let shards = config.shards();
+            let mut before = Vec::new();
+            for shard in &shards {
+                let slot = database.slot(shard).await.ok().flatten();
+                before.push((Instant::now(), slot));
+            }
             look_at_server(database, config, &mut server).await;
             report.add(server);
             look_at_outbox(database, config, &mut report).await;
             kafka::check(config, &mut report).await;
-            report.add(look_at_slot(before, database, config).await);
+            for (shard, before) in shards.iter().zip(before) {
+                report.add(look_at_slot(before, database, shard).await);
+            }
         }
         None => {
             report.add(server);
@@ -105,13 +112,16 @@ async fn look_at_server(database: &Database, config: &Config, findings: &mut Fin
 }
 
 async fn look_at_outbox(database: &Database, config: &Config, report: &mut Report) {
-    let mut findings = Findings::at(format!("publication {}", config.relay.publication));
-    told(
-        publication::check(database, config, &mut findings).await,
-        "publication",
-        &mut findings,
-    );
-    report.add(findings);
+    for shard in config.shards() {
+        let mut findings = Findings::at(format!("publication {}", shard.relay.publication));
+        told(
+            publication::check(database, &shard, &mut findings).await,
+            "publication",
+            &mut findings,
+        );
+        report.add(findings);
+    }
+    other_shards(database, config, report).await;
     for table in &config.outbox.tables {
         let mut findings = Findings::at(format!("table {table}"));
         told(
@@ -122,6 +132,28 @@ async fn look_at_outbox(database: &Database, config: &Config, report: &mut Repor
         report.add(findings);
     }
     report.add(privileges::of_store(config).await);
+}
+
+/// Slots that are left of another number of shards.
+async fn other_shards(database: &Database, config: &Config, report: &mut Report) {
+    let mut findings = Findings::at("shards");
+    let configured = config.relay.shards;
+    match database.shard_slots(config).await {
+        Ok(slots) => {
+            for (slot, shard) in slots.iter().filter(|(_, shard)| shard.of() != configured) {
+                let what = format!(
+                    "there is the slot {slot:?}, one of {}, and `relay.shards` is {configured}: no relay starts",
+                    shard.of()
+                );
+                findings.failed(
+                    "shards",
+                    &Failure::other_shards(what, configured, shard.of()),
+                );
+            }
+        }
+        Err(failure) => findings.failed("shards", &failure),
+    }
+    report.add(findings);
 }
 
 /// The slot, once more after a while: how fast does the log grow?

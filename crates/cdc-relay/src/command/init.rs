@@ -5,12 +5,14 @@
 //! the server keeps log for it.
 
 mod kafka;
+mod key;
 mod outbox;
 mod plan;
 mod publication;
 mod schema;
 mod slot;
 mod store;
+mod stream;
 
 use crate::cli::Init;
 use crate::config::Config;
@@ -18,10 +20,13 @@ use crate::database::Database;
 use crate::failure::Failure;
 use crate::terminal::say;
 
+pub(super) use stream::StreamPlan;
+
 use plan::Plan;
 use store::Store;
 
 pub(super) use kafka::{checkpoint_topic, missing_checkpoint_topic};
+pub(super) use key::Keys;
 pub(super) use outbox::{missing_column, missing_table};
 pub(crate) use slot::{foreign as slot_foreign, lost as slot_lost};
 
@@ -38,9 +43,14 @@ pub(super) async fn run(arguments: &Init, config: &Config) -> Result<(), Failure
     plan.schema.apply(&mut database, config).await?;
     store.apply().await?;
     outbox::check(&database, config).await?;
-    publication::apply(plan.publication.as_ref(), &database, config).await?;
+    for stream in &plan.streams {
+        stream.make_publication(&database).await?;
+    }
     kafka::create_topics(config).await?;
-    slot::apply(&plan.slot, &database, config).await
+    for stream in &plan.streams {
+        stream.make_slot(&database).await?;
+    }
+    Ok(())
 }
 
 /// What would be done, as SQL that can be run by hand.

@@ -21,16 +21,30 @@ const MEASURED: Duration = Duration::from_secs(1);
 /// Both sides of a relay: what PostgreSQL says of its slot, and what it says of itself.
 #[derive(Debug, Serialize)]
 struct Report {
-    /// `None` when the slot does not exist.
-    slot: Option<SlotState>,
-    /// How fast the log grows and the slot follows; `None` when the slot does not exist.
-    pace: Option<Pace>,
+    /// `None` when the slot does not exist. With several shards: the one that is furthest behind.
+    #[serde(flatten)]
+    slot: SlotReport,
+    /// Each of them, in the order of the shards; empty when there is only one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    shards: Vec<SlotReport>,
     /// `None` when no relay answers on `admin.listen`.
     relay: Option<Snapshot>,
     /// `None` when no relay answers, or it was started anew meanwhile.
     throughput: Option<Throughput>,
     /// How old the oldest event may be that is not confirmed; `None` when nobody can say.
     lag_seconds: Option<f64>,
+}
+
+/// One slot.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+struct SlotReport {
+    /// As the configuration has it.
+    #[serde(skip)]
+    name: String,
+    /// `None` when it does not exist.
+    slot: Option<SlotState>,
+    /// How fast the log grows and the slot follows; `None` when the slot does not exist.
+    pace: Option<Pace>,
 }
 
 /// What the relay delivered just now.
@@ -61,22 +75,57 @@ pub(super) async fn run(arguments: &Status, config: &Config) -> Result<(), Failu
 async fn measure(config: &Config) -> Result<Report, Failure> {
     let database = Database::connect(config).await?;
     let started = Instant::now();
-    let slot_before = database.slot(config).await?;
+    let before = slots(&database, config).await?;
     let relay_before = relay(config).await;
-    if slot_before.is_some() || relay_before.is_some() {
+    if before.iter().any(Option::is_some) || relay_before.is_some() {
         tokio::time::sleep_until(started + MEASURED).await;
     }
-    let slot = database.slot(config).await?;
+    let now = slots(&database, config).await?;
     let relay = relay(config).await;
     let elapsed = started.elapsed();
-    let both = slot_before.as_ref().zip(slot.as_ref());
+    let configs = config.shards();
+    let reports = configs.iter().zip(before).zip(now);
+    let mut shards: Vec<_> = reports
+        .map(|((shard, before), now)| SlotReport {
+            name: shard.relay.slot.to_string(),
+            pace: before
+                .as_ref()
+                .zip(now.as_ref())
+                .map(|(before, now)| Pace::between(before, now, elapsed)),
+            slot: now,
+        })
+        .collect();
+    let slot = worst(&shards)?;
+    if shards.len() == 1 {
+        shards.clear();
+    }
     Ok(Report {
-        pace: both.map(|(before, now)| Pace::between(before, now, elapsed)),
         throughput: Throughput::between(relay_before.as_ref(), relay.as_ref()),
-        lag_seconds: lag(slot.as_ref(), relay.as_ref()),
+        lag_seconds: lag(slot.slot.as_ref(), relay.as_ref()),
         slot,
+        shards,
         relay,
     })
+}
+
+async fn slots(database: &Database, config: &Config) -> Result<Vec<Option<SlotState>>, Failure> {
+    let mut slots = Vec::new();
+    for shard in config.shards() {
+        slots.push(database.slot(&shard).await?);
+    }
+    Ok(slots)
+}
+
+/// One that does not exist is worse than any that lags.
+fn worst(shards: &[SlotReport]) -> Result<SlotReport, Failure> {
+    let lag = |report: &&SlotReport| {
+        report
+            .slot
+            .as_ref()
+            .map_or(i64::MAX, |slot| slot.lag_bytes.unwrap_or(0))
+    };
+    let worst = shards.iter().max_by_key(lag).cloned();
+    worst.ok_or_else(|| Failure::internal("there are no shards"))
 }
 
 async fn relay(config: &Config) -> Option<Snapshot> {

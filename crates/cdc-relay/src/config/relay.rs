@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use super::value::text;
 use super::{Invalid, Size, Span, require};
+use crate::shard::{Shard, Shards};
 
 /// How the outbox is streamed.
 #[derive(Debug, Clone, Deserialize)]
@@ -20,6 +21,12 @@ pub(crate) struct RelayConfig {
     /// The publication.
     #[serde(deserialize_with = "text")]
     pub(crate) publication: PublicationName,
+    /// How many slots share the outbox.
+    #[serde(deserialize_with = "count")]
+    pub(crate) shards: Shards,
+    /// The one that slot and publication are of; `None` when there is only one, or all are meant.
+    #[serde(skip)]
+    pub(crate) shard: Option<Shard>,
     /// What is promised about an event that is sent twice.
     #[serde(deserialize_with = "text")]
     pub(crate) delivery: Delivery,
@@ -111,8 +118,59 @@ impl RelayConfig {
                 .contains(&self.transaction_interval.get()),
             "relay.transaction_interval",
             "be between \"1ms\" and \"5s\"",
+        )?;
+        let names = self
+            .shards
+            .each()
+            .all(|shard| self.names_of(shard).is_some());
+        require(
+            names,
+            "relay.shards",
+            "leave room in the names of slot and publication: they get up to 7 characters more",
         )
     }
+
+    /// The name from which those of all shards' slots are made.
+    pub(crate) fn base_slot(&self) -> &str {
+        self.base(self.slot.as_str())
+    }
+
+    fn base<'a>(&self, name: &'a str) -> &'a str {
+        let suffix = self.shard.map(|shard| shard.name(""));
+        suffix
+            .and_then(|suffix| name.strip_suffix(suffix.as_str()))
+            .unwrap_or(name)
+    }
+
+    fn names_of(&self, shard: Shard) -> Option<(SlotName, PublicationName)> {
+        let slot = shard.name(self.base_slot()).parse().ok()?;
+        let publication = shard
+            .name(self.base(self.publication.as_str()))
+            .parse()
+            .ok()?;
+        Some((slot, publication))
+    }
+
+    /// The same for one shard: with its slot and its publication.
+    pub(super) fn of_shard(&self, shard: Shard) -> Self {
+        #[expect(
+            clippy::expect_used,
+            reason = "`validate` has made the names of every shard"
+        )]
+        let (slot, publication) = self.names_of(shard).expect("the names are valid");
+        Self {
+            slot,
+            publication,
+            shard: (shard.of() != Shards::ONE).then_some(shard),
+            ..self.clone()
+        }
+    }
+}
+
+/// A number of shards, which the environment gives as text.
+fn count<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Shards, D::Error> {
+    let count = i64::deserialize(deserializer)?;
+    count.to_string().parse().map_err(serde::de::Error::custom)
 }
 
 impl FromStr for Delivery {

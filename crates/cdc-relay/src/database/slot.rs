@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::{Database, Holder, value};
 use crate::config::Config;
 use crate::failure::{Context, Failure};
+use crate::shard::Shard;
 
 /// A row of `pg_replication_slots`, with the distance to the end of the log.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -138,6 +139,27 @@ impl Database {
         let context = Context::new(config, "look at the standbys' slots");
         let rows = self.rows(IDLE, &[&names], context).await?;
         rows.iter().map(|row| value(row, "name")).collect()
+    }
+}
+
+/// Slots whose names may be those of shards.
+const SHARDS: &str = "
+    SELECT slot_name::text AS name FROM pg_catalog.pg_replication_slots
+     WHERE database = pg_catalog.current_database() AND pg_catalog.starts_with(slot_name::text, $1::text)
+     ORDER BY slot_name";
+
+impl Database {
+    /// The slots of this outbox, whatever the number of shards, each with the shard that it is of.
+    pub(crate) async fn shard_slots(
+        &self,
+        config: &Config,
+    ) -> Result<Vec<(String, Shard)>, Failure> {
+        let context = Context::new(config, "look for the slots of other shards");
+        let base = config.relay.base_slot();
+        let rows = self.rows(SHARDS, &[&base], context).await?;
+        let names: Result<Vec<String>, _> = rows.iter().map(|row| value(row, "name")).collect();
+        let shard = |name: String| Shard::of_name(&name, base).map(|shard| (name, shard));
+        Ok(names?.into_iter().filter_map(shard).collect())
     }
 }
 

@@ -4,6 +4,7 @@ use super::{Context, Failure};
 use crate::config::Config;
 use crate::error_code::ErrorCode;
 use crate::relay::{Gap, RelayError};
+use crate::shard::Shards;
 
 impl Failure {
     /// What to tell about the end of a session. Whether it is tried again is decided by
@@ -79,6 +80,9 @@ impl Failure {
                      and SET (publish = 'insert')"
                 ),
             ),
+            RelayError::OtherShards { shards, found, .. } => {
+                return Self::other_shards(error.to_string(), shards, found);
+            }
             RelayError::CheckpointTopicMissing { .. } => (
                 ErrorCode::TopicMissing,
                 "run `cdc-relay init`, or create it with one partition and cleanup.policy=compact, or set \
@@ -110,6 +114,21 @@ impl Failure {
             RelayError::Checkpoint { source, .. } => failure.caused_by(source),
             _ => failure,
         }
+    }
+}
+
+impl Failure {
+    /// What `init` says too: slots of two numbers of shards must not be used at once.
+    pub(crate) fn other_shards(what: String, configured: Shards, found: Shards) -> Self {
+        Self::new(
+            ErrorCode::OtherShards,
+            what,
+            format!(
+                "to change the number: `cdc-relay reshard --set relay.shards={found} --to {configured}` with all relays \
+                 stopped; one that was interrupted is run again as it was. If nobody needs that slot: SELECT \
+                 pg_drop_replication_slot(…)"
+            ),
+        )
     }
 }
 

@@ -32,6 +32,11 @@ impl Coverage {
         Self { lsn, partial }
     }
 
+    /// Everything before is covered.
+    pub(super) const fn lsn(&self) -> Lsn {
+        self.lsn
+    }
+
     /// The same rule as the server's own: by the beginning of the commit record (`SnapBuildXactNeedsSkip`).
     pub(super) fn of_transaction(&self, begin: &Begin) -> Covered {
         if begin.final_lsn < self.lsn {

@@ -8,6 +8,7 @@ use pg_replication::pgoutput::RelationId;
 use super::checkpoint::UnreadableCheckpoint;
 use super::gap::Gap;
 use super::topic::Refusal;
+use crate::shard::Shards;
 
 /// The end of a session.
 #[derive(Debug, thiserror::Error)]
@@ -116,6 +117,18 @@ pub(crate) enum RelayError {
         publication: String,
         /// What it leaves out.
         lacks: String,
+    },
+    /// The outbox has slots of another number of shards: two that take the same keys would send events twice.
+    #[error(
+        "`relay.shards` is {shards}, and there is the slot {slot:?}, one of {found} that share the outbox"
+    )]
+    OtherShards {
+        /// As configured.
+        shards: Shards,
+        /// The slot that should not be there.
+        slot: String,
+        /// Of how many it is one.
+        found: Shards,
     },
     /// A topic does not exist and is not to be created.
     #[error("the topic {topic:?} does not exist, and `kafka.topics.create` is false")]
@@ -285,6 +298,7 @@ impl RelayError {
             | Self::TopicMissing { .. }
             | Self::TopicDenied { .. }
             | Self::CheckpointTopicMissing { .. }
+            | Self::OtherShards { .. }
             | Self::PublicationMissing { .. }
             | Self::PublicationIncomplete { .. } => Next::Stop,
         }

@@ -87,8 +87,12 @@ pub(crate) enum Gap {
         /// This cluster.
         now: SystemId,
     },
-    /// At the same place in the log there is another transaction.
-    #[error("the transaction at {} committed at another time than the one that was relayed from there", seen.lsn)]
+    /// At the same places in the log there are other transactions.
+    #[error(
+        "the server does not have the transaction that was relayed from {} and committed at {}: it was restored to an \
+         earlier state, and has gone on since",
+        seen.lsn, seen.time()
+    )]
     OtherHistory {
         /// What was relayed.
         seen: SeenCommit,

@@ -123,6 +123,14 @@ impl KafkaSide {
         Ok(())
     }
 
+    /// Lets go without sending anything; false when the producer goes on ending in the background.
+    pub(super) async fn close(self, limit: Duration) -> bool {
+        match self.producer {
+            Producer::Ordered(producer) => producer.close(limit).await,
+            Producer::Transactional(producer) => producer.close(limit).await,
+        }
+    }
+
     /// Ready to send; `checkpoint` is in Kafka.
     pub(super) fn into_outbound(
         self,

@@ -9,6 +9,7 @@ use metrics::{Counter, Histogram, counter, histogram};
 use pg_replication::PgTimestamp;
 
 use crate::metric;
+use crate::shard::Shard;
 
 /// Counts into the process's recorder and keeps the totals for `/status`. Clones share their totals.
 ///
@@ -36,14 +37,16 @@ pub(crate) struct Total {
 }
 
 impl RelayMetrics {
-    /// Handles of the recorder that is installed now.
-    pub(crate) fn new() -> Self {
+    /// Handles of the recorder that is installed now, labelled with `shard` if there are several.
+    pub(crate) fn new(shard: Option<Shard>) -> Self {
+        let labels = metric::shard_labels(shard);
+        let total = |name: &'static str| Total::of(counter!(name, &labels));
         Self {
-            events: Total::of(counter!(metric::EVENTS)),
-            transactions: Total::of(counter!(metric::TRANSACTIONS)),
-            ignored_changes: Total::of(counter!(metric::IGNORED_CHANGES)),
-            suppressed: Total::of(counter!(metric::SUPPRESSED)),
-            commit_to_ack: histogram!(metric::COMMIT_TO_ACK),
+            events: total(metric::EVENTS),
+            transactions: total(metric::TRANSACTIONS),
+            ignored_changes: total(metric::IGNORED_CHANGES),
+            suppressed: total(metric::SUPPRESSED),
+            commit_to_ack: histogram!(metric::COMMIT_TO_ACK, &labels),
             newest_commit: Arc::new(AtomicU64::new(0)),
         }
     }

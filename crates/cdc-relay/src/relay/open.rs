@@ -173,6 +173,7 @@ impl<'a> RelaySession<'a> {
             waiting: None,
             reached: None,
             stopping: false,
+            ended: false,
             server: watch,
         }
     }
@@ -186,6 +187,9 @@ impl ServerSide {
     ) -> Result<Self, RelayError> {
         let config = &relay.config;
         let identity = preflight::check(session, &config.relay, &config.outbox, encoder).await?;
+        if relay.until.is_none() {
+            preflight::no_other_shards(session, &config.relay).await?;
+        }
         let history = if identity.timeline.get() == 1 {
             None
         } else {

@@ -3,13 +3,15 @@
 //! One task owns a pipeline. Records go out in stream order while their transaction is still arriving; nothing is
 //! collected, so a transaction of a million rows needs no more memory than one of ten.
 
+mod contract;
+
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use cdc_event::{ChangeIndex, Position};
 use cdc_kafka::{HeaderRef, OutgoingRecord, Partition, SendError, TimestampMillis};
-use cdc_outbox::{Encoder, Event, InvalidRow, Layout};
+use cdc_outbox::{Event, InvalidRow, Layout};
 use pg_lsn::Lsn;
 use pg_replication::pgoutput::{
     Begin, Commit, LogicalMessage, Message, Relation, RelationId, Tuple, TupleValue,
@@ -17,16 +19,16 @@ use pg_replication::pgoutput::{
 use pg_replication::{CommitToken, PgTimestamp, StreamEvent};
 use smallvec::SmallVec;
 
+pub(super) use self::contract::Contract;
 use super::backfill::Overlap;
 use super::checkpoint::{PartialTransaction, SeenCommit};
 use super::coverage::{Coverage, Covered};
 use super::error::RelayError;
-use super::gap::Gap;
+use super::lineage::Lineage;
 use super::metrics::RelayMetrics;
 use super::outbound::{Mark, MarkKind, Outbound};
 use super::park::{Poisoned, Remains};
 use super::topic::{KnownTopics, Refusal, Standing};
-use crate::config::OutboxConfig;
 
 /// The header with the event's id.
 pub(super) const ID_HEADER: &str = "id";
@@ -49,15 +51,6 @@ pub(super) enum Obstacle {
 pub(super) struct Identity<'a> {
     pub(super) id: Cow<'a, [u8]>,
     pub(super) topic: &'a str,
-}
-
-/// The outbox as it is configured, and what the catalogue says of it.
-#[derive(Debug)]
-pub(super) struct Contract {
-    pub(super) encoder: Encoder,
-    pub(super) config: OutboxConfig,
-    /// Columns that cannot be NULL, by schema and table; looked up only when records carry schemas.
-    pub(super) not_null: HashMap<(String, String), HashSet<String>>,
 }
 
 /// What happened to an event.
@@ -90,8 +83,7 @@ pub(super) struct Pipeline {
     topics: KnownTopics,
     tables: HashMap<RelationId, Table>,
     coverage: Coverage,
-    /// A transaction that Kafka has, to recognise the history by.
-    seen: Option<SeenCommit>,
+    lineage: Lineage,
     /// Rows that were sent from their table.
     overlap: Option<Overlap>,
     transaction: Option<OpenTransaction>,
@@ -121,7 +113,7 @@ impl Pipeline {
             topics: KnownTopics::default(),
             tables: HashMap::new(),
             coverage,
-            seen,
+            lineage: Lineage::new(seen, coverage.lsn()),
             overlap: None,
             transaction: None,
             metrics,
@@ -188,6 +180,9 @@ impl Pipeline {
                 None
             }
             StreamEvent::Idle { token, .. } => {
+                self.lineage
+                    .pass_idle(token.lsn())
+                    .map_err(RelayError::Gap)?;
                 self.end_overlap(token.lsn(), outbound);
                 None
             }
@@ -216,35 +211,36 @@ impl Pipeline {
             StreamEvent::Commit(commit, token) => self.commit(&commit, token, outbound),
             StreamEvent::Standalone(message, token) => {
                 let covered = self.coverage.has_standalone(&message);
-                outbound.mark(Mark {
-                    kind: if covered {
-                        MarkKind::Covered
-                    } else {
-                        MarkKind::Standalone
+                self.mark(
+                    outbound,
+                    Mark {
+                        kind: if covered {
+                            MarkKind::Covered
+                        } else {
+                            MarkKind::Standalone
+                        },
+                        token: Some(token),
                     },
-                    token: Some(token),
-                });
+                );
             }
             StreamEvent::Idle {
                 token,
                 reply_requested,
-            } => outbound.mark(Mark {
-                kind: MarkKind::Idle {
-                    urgent: reply_requested,
+            } => self.mark(
+                outbound,
+                Mark {
+                    kind: MarkKind::Idle {
+                        urgent: reply_requested,
+                    },
+                    token: Some(token),
                 },
-                token: Some(token),
-            }),
+            ),
             StreamEvent::Begin(_) | StreamEvent::Change(_) => {}
         }
     }
 
     fn begin(&mut self, begin: &Begin) -> Result<(), RelayError> {
-        if let Some(seen) = self.seen
-            && seen.lsn == begin.final_lsn
-            && !seen.is_at(begin.commit_time)
-        {
-            return Err(RelayError::Gap(Gap::OtherHistory { seen }));
-        }
+        self.lineage.pass(begin).map_err(RelayError::Gap)?;
         let position = Position {
             commit_lsn: begin.final_lsn,
             index: ChangeIndex::FIRST,
@@ -260,17 +256,27 @@ impl Pipeline {
     fn commit(&mut self, commit: &Commit, token: CommitToken, outbound: &mut Outbound) {
         let transaction = self.transaction.take();
         let covered = transaction.is_some_and(|transaction| transaction.covered == Covered::Whole);
-        outbound.mark(Mark {
-            kind: if covered {
-                MarkKind::Covered
-            } else {
-                MarkKind::Commit {
-                    commit_lsn: commit.commit_lsn,
-                    committed_at: commit.commit_time,
-                }
+        self.mark(
+            outbound,
+            Mark {
+                kind: if covered {
+                    MarkKind::Covered
+                } else {
+                    MarkKind::Commit {
+                        commit_lsn: commit.commit_lsn,
+                        committed_at: commit.commit_time,
+                    }
+                },
+                token: Some(token),
             },
-            token: Some(token),
-        });
+        );
+    }
+
+    /// Before the history is known to be the same, nothing is confirmed: it would not come again to be sent.
+    fn mark(&self, outbound: &mut Outbound, mark: Mark) {
+        if !self.lineage.is_due() {
+            outbound.mark(mark);
+        }
     }
 
     fn change(
@@ -363,9 +369,11 @@ impl Pipeline {
         self.told(failure, remains)
     }
 
-    /// What came by another way from now on does not count twice.
-    pub(super) fn pass_over_read(&mut self, overlap: Overlap) {
-        self.overlap = Some(overlap);
+    /// The stream comes next. What it sends of the rows that were read does not count twice; and it describes its tables
+    /// itself: what was read as a part of an outbox it calls by the partition's own name.
+    pub(super) fn reading_is_over(&mut self, overlap: Option<Overlap>) {
+        self.tables.clear();
+        self.overlap = overlap;
     }
 
     /// The stream is at `lsn`.
@@ -389,6 +397,9 @@ impl Pipeline {
         relation: &Relation,
         tuple: &'a Tuple,
     ) -> Result<Option<Identity<'a>>, RelayError> {
+        if !self.contract.takes_row(relation, tuple) {
+            return Ok(None);
+        }
         if !self.tables.contains_key(&relation.id) {
             self.describe(relation)?;
         }
@@ -410,6 +421,9 @@ impl Pipeline {
         tuple: &Tuple,
         outbound: &mut Outbound,
     ) -> Result<Option<Obstacle>, RelayError> {
+        if !self.contract.takes_row(relation, tuple) {
+            return Ok(None);
+        }
         if !self.tables.contains_key(&relation.id) {
             self.describe(relation)?;
         }
@@ -427,6 +441,7 @@ impl Pipeline {
             .message_prefixes
             .iter()
             .any(|prefix| prefix.as_bytes() == message.prefix)
+            || !self.contract.takes_message(message)
         {
             return Ok(None);
         }
@@ -493,17 +508,6 @@ impl Pipeline {
         };
         self.tables.insert(relation.id, table);
         Ok(())
-    }
-}
-
-impl Contract {
-    fn layout(&self, relation: &Relation) -> Result<Layout, RelayError> {
-        let name = (relation.namespace.clone(), relation.name.clone());
-        let layout = match self.not_null.get(&name) {
-            Some(not_null) => self.encoder.layout_with(relation, not_null),
-            None => self.encoder.layout(relation),
-        };
-        Ok(layout?)
     }
 }
 

@@ -2,7 +2,11 @@
 //! only at the first change, as an error that names neither cause nor remedy; and a row that was written while the
 //! publication left a column out can never be read whole again.
 
+mod shards;
+
 use pg_replication::{Row, Session, SystemIdentity, quote_literal};
+
+pub(super) use shards::no_other_shards;
 
 use super::error::RelayError;
 use std::collections::{HashMap, HashSet};
@@ -45,6 +49,12 @@ pub(super) async fn check(
         let has = |column| columns.iter().any(|row| row.get(0) == Some(column));
         if columns.is_empty() {
             return Err(incomplete(publication, format!("table {table}")));
+        }
+        if let Some(shard) = relay.shard
+            && !shards::is_divided(session, &literal, table, shard).await?
+        {
+            let lacks = format!("the keys of shard {shard} of table {table}, and no others");
+            return Err(incomplete(publication, lacks));
         }
         let mut required = encoder.required_columns();
         if let Some((option, column)) = required.find(|(_, column)| !has(column)) {

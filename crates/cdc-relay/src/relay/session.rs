@@ -41,22 +41,32 @@ pub(super) struct RelaySession<'a> {
     pub(super) reached: Option<Position>,
     /// No new transaction is started.
     pub(super) stopping: bool,
+    /// The stream has come to [`Relay::until`].
+    pub(super) ended: bool,
     pub(super) system_id: SystemId,
     pub(super) server: ServerWatch,
 }
 
 impl RelaySession<'_> {
-    /// Relays until told to stop.
+    /// Relays until told to stop, or until Kafka has everything up to where the stream is to end.
     pub(super) async fn run(&mut self, shutdown: &CancellationToken) -> Result<(), RelayError> {
         loop {
+            if self.ended {
+                tokio::select! {
+                    biased;
+                    () = shutdown.cancelled() => return Ok(()),
+                    drained = self.drain() => return drained,
+                }
+            }
             let (look, waiting) = (self.stall.next_look(), self.has_in_flight());
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => return Ok(()),
                 step = self.step() => step?,
-                () = sleep_until(look), if waiting => {
-                    self.look_at_kafka().await?;
-                }
+                () = sleep_until(look), if waiting => tokio::select! {
+                    () = shutdown.cancelled() => return Ok(()),
+                    looked = self.look_at_kafka() => looked?,
+                },
             }
         }
     }
@@ -68,10 +78,24 @@ impl RelaySession<'_> {
     /// Nothing was delivered for a while: is Kafka away, or has the producer lost its way?
     async fn look_at_kafka(&mut self) -> Result<(), RelayError> {
         let topics = self.pipeline.topics();
-        let well = tokio::select! {
-            well = self.topics.have_leaders(&topics) => well,
-            () = self.outbound.producer().delivered() => return Ok(()),
-            error = hold(&mut self.stream, &self.server) => return Err(error),
+        let look = self.topics.have_leaders(&topics);
+        let held = hold(&mut self.stream, &self.server);
+        let well = if self.outbound.is_committing() {
+            tokio::select! {
+                well = look => well,
+                // Nobody takes reports meanwhile, so that old ones would look like new ones for ever.
+                committed = self.outbound.committed() => return match committed {
+                    Ok(()) => Ok(()),
+                    Err(error) => self.refused(error).await,
+                },
+                error = held => return Err(error),
+            }
+        } else {
+            tokio::select! {
+                well = look => well,
+                () = self.outbound.producer().delivered() => return Ok(()),
+                error = held => return Err(error),
+            }
         };
         match self.stall.looked(well, Instant::now()) {
             Verdict::Patience => Ok(()),
@@ -146,9 +170,8 @@ impl RelaySession<'_> {
             error = hold(&mut self.stream, &self.server) => return Err(error),
         };
         if !more && let Some(backfill) = self.backfill.take() {
-            if let Some(overlap) = backfill.finish(&mut self.outbound) {
-                self.pipeline.pass_over_read(overlap);
-            }
+            let overlap = backfill.finish(&mut self.outbound);
+            self.pipeline.reading_is_over(overlap);
         }
         Ok(())
     }
@@ -186,6 +209,9 @@ impl RelaySession<'_> {
             );
         }
         loop {
+            if self.ended {
+                return Ok(None);
+            }
             if self.stopping && self.waiting.is_none() && !self.pipeline.in_transaction() {
                 return Ok(None);
             }
@@ -205,6 +231,10 @@ impl RelaySession<'_> {
                     None => return Ok(None),
                 },
             };
+            if self.is_end(&event) {
+                self.ended = true;
+                return Ok(None);
+            }
             let position = self.pipeline.position_of(&event);
             match self.pipeline.offer(event, &mut self.outbound)? {
                 Offered::Taken => self.took(position),
@@ -214,6 +244,17 @@ impl RelaySession<'_> {
                 }
             }
         }
+    }
+
+    /// Whether everything before [`Relay::until`] has been taken. The event is not, and nothing confirms it.
+    fn is_end(&self, event: &StreamEvent) -> bool {
+        self.relay.until.is_some_and(|until| match event {
+            StreamEvent::Begin(begin) => begin.final_lsn >= until,
+            // Its LSN is the end of its record.
+            StreamEvent::Standalone(message, _) => message.lsn > until,
+            StreamEvent::Idle { token, .. } => token.lsn() >= until,
+            StreamEvent::Change(_) | StreamEvent::Commit(..) => false,
+        })
     }
 
     /// An event was taken.

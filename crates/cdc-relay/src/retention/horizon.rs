@@ -37,7 +37,11 @@ impl Horizon {
         config: &Config,
     ) -> Result<Option<Self>, Failure> {
         let context = Context::new(config, "look how far the slots are confirmed");
-        let slots = [config.relay.slot.as_str()];
+        let shards = config.shards();
+        let slots: Vec<&str> = shards
+            .iter()
+            .map(|shard| shard.relay.slot.as_str())
+            .collect();
         let Some(row) = database.row(HORIZON, &[&slots.as_slice()], context).await? else {
             return Ok(None);
         };

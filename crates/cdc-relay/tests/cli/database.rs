@@ -8,7 +8,7 @@ use pg_replication::{Client, ConnectOptions, connect_client};
 use crate::binary::{Ended, run};
 use crate::services;
 
-/// An empty database. A slot of the same name is dropped with it.
+/// An empty database. Its slots are dropped with it.
 #[derive(Debug)]
 pub(crate) struct TestDatabase {
     /// Also the name for the slot.
@@ -111,11 +111,11 @@ impl Drop for TestDatabase {
                 let admin = connect_client(&options(&server)).await.unwrap();
                 let end = format!(
                     "SELECT pg_terminate_backend(active_pid, 5000) FROM pg_replication_slots
-                      WHERE slot_name = '{name}' AND active_pid IS NOT NULL"
+                      WHERE database = '{name}' AND active_pid IS NOT NULL"
                 );
                 admin.batch_execute(&end).await.unwrap();
                 let drop_slot = format!(
-                    "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = '{name}'"
+                    "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = '{name}'"
                 );
                 admin.batch_execute(&drop_slot).await.unwrap();
                 admin.batch_execute(&format!("DROP DATABASE {name} WITH (FORCE)")).await.unwrap();

@@ -23,5 +23,6 @@ mod recover;
 mod relay;
 mod retention;
 mod server_settings;
+mod shards;
 mod status;
 mod stores;

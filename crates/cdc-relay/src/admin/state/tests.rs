@@ -5,7 +5,7 @@ use pg_replication::PgTimestamp;
 use super::*;
 
 fn state(wire_timeout: Duration) -> RelayState {
-    RelayState::new(wire_timeout, RelayMetrics::new())
+    RelayState::new(wire_timeout, RelayMetrics::new(None))
 }
 
 fn in_flight(records: usize) -> InFlight {

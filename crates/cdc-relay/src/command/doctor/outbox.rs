@@ -22,8 +22,8 @@ pub(super) async fn check(
         return Ok(());
     };
     for (key, column) in config.outbox.required_columns() {
-        if shape.column(column).is_none() {
-            findings.failed("outbox", &init::missing_column(table, key, column));
+        if shape.column(&column).is_none() {
+            findings.failed("outbox", &init::missing_column(table, key, &column));
         }
     }
     if shape.unlogged {

@@ -67,9 +67,21 @@ async fn lacks(
         findings.failed("publication", &failure);
     }
     for table in &config.outbox.tables {
+        let filter = publication.row_filter_of(table).unwrap_or_default();
+        if let Some(shard) = config.relay.shard
+            && !shard.is_condition(filter)
+        {
+            let failure = incomplete(
+                format!(
+                    "the publication {name:?} does not divide {table}: its row filter is not that of shard {shard}"
+                ),
+                format!("ALTER PUBLICATION {quoted} DROP TABLE {table}; then run `cdc-relay init`"),
+            );
+            findings.failed("publication", &failure);
+        }
         let published = publication.columns_of(table);
         for (key, column) in config.outbox.required_columns() {
-            if !published.is_empty() && !published.iter().any(|published| published == column) {
+            if !published.is_empty() && !published.contains(&column) {
                 let failure = incomplete(
                     format!(
                         "the publication {name:?} leaves out column {column:?} of {table} (`outbox.{key}`)"
@@ -87,7 +99,9 @@ async fn lacks(
 fn excess(publication: &Publication, config: &Config, findings: &mut Findings) {
     let quoted = quote_identifier(config.relay.publication.as_str());
     for table in &config.outbox.tables {
-        if let Some(filter) = publication.row_filter_of(table) {
+        // Of a shard, `lacks` has checked it.
+        let filter = publication.row_filter_of(table);
+        if let Some(filter) = filter.filter(|_| config.relay.shard.is_none()) {
             findings.warn(
                 "row filter",
                 format!("only rows of {table} with {filter} are relayed by this slot"),

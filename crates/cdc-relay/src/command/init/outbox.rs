@@ -43,7 +43,7 @@ async fn check_one(
         .into_iter()
         .find(|(_, column)| shape.column(column).is_none())
     {
-        Some((key, column)) => Err(missing_column(table, key, column)),
+        Some((key, column)) => Err(missing_column(table, key, &column)),
         None => Ok(()),
     }
 }

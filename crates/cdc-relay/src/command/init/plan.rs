@@ -2,10 +2,10 @@
 
 use pg_replication::Session;
 
-use super::publication::PublicationChange;
+use super::key::Keys;
+use super::outbox;
 use super::schema::SchemaPlan;
-use super::slot::SlotPlan;
-use super::{outbox, publication, slot};
+use super::stream::StreamPlan;
 use crate::config::Config;
 use crate::database::{Database, ServerFacts};
 use crate::error_code::ErrorCode;
@@ -17,10 +17,8 @@ use crate::migrations::Part;
 pub(super) struct Plan {
     /// Tables and functions of the outbox.
     pub(super) schema: SchemaPlan,
-    /// The change to the publication.
-    pub(super) publication: Option<PublicationChange>,
-    /// What happens to the slot.
-    pub(super) slot: SlotPlan,
+    /// Publication and slot of each shard.
+    pub(super) streams: Vec<StreamPlan>,
 }
 
 impl Plan {
@@ -33,9 +31,12 @@ impl Plan {
         let server = database.server(config).await?;
         check_server(&server)?;
         check_replication(config).await?;
-        let publication = database.publication(config).await?;
-        let slot = database.slot(config).await?;
-        slot::check(slot.as_ref(), publication.is_some(), config)?;
+        no_other_shards(database, config).await?;
+        let keys = Keys::look(database, config).await?;
+        let mut streams = Vec::new();
+        for shard in config.shards() {
+            streams.push(StreamPlan::make(shard, &keys, &server, database).await?);
+        }
         let schema = SchemaPlan::make(Part::Outbox, database, config).await?;
         // The table cdc.outbox need not be there before its migration.
         if schema.has_all() {
@@ -43,21 +44,29 @@ impl Plan {
         } else {
             outbox::check_others(database, config).await?;
         }
-        Ok(Self {
-            schema,
-            publication: publication::change(publication.as_ref(), config),
-            slot: SlotPlan::new(slot.is_some(), config, &server),
-        })
+        Ok(Self { schema, streams })
     }
 
-    /// The SQL for publication and slot, in order.
+    /// The SQL for publications and slots, in order.
     pub(super) fn streaming(&self) -> Vec<String> {
-        let publication = self.publication.iter().map(|change| change.sql());
-        let slot = self.slot.sql().into_iter();
-        publication
-            .chain(slot)
-            .map(|sql| format!("{sql};"))
-            .collect()
+        let statements = self.streams.iter().flat_map(StreamPlan::sql);
+        statements.map(|sql| format!("{sql};")).collect()
+    }
+}
+
+/// New slots beside those of another number of shards would begin at another place than these have come to.
+async fn no_other_shards(database: &Database, config: &Config) -> Result<(), Failure> {
+    let (configured, slots) = (config.relay.shards, database.shard_slots(config).await?);
+    match slots.iter().find(|(_, shard)| shard.of() != configured) {
+        Some((slot, shard)) => Err(Failure::other_shards(
+            format!(
+                "`relay.shards` is {configured}, and there is the slot {slot:?}, one of {} that share the outbox",
+                shard.of()
+            ),
+            configured,
+            shard.of(),
+        )),
+        None => Ok(()),
     }
 }
 

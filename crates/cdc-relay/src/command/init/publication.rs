@@ -1,5 +1,6 @@
 //! The publication of the outbox tables.
 
+use super::key::Keys;
 use crate::config::{Config, OutboxTable, quote_identifier};
 use crate::database::{Database, Publication};
 use crate::failure::{Context, Failure};
@@ -20,13 +21,17 @@ impl PublicationChange {
 }
 
 /// What has to be done for the publication to carry the outbox, if anything.
-pub(super) fn change(found: Option<&Publication>, config: &Config) -> Option<PublicationChange> {
+pub(super) fn change(
+    found: Option<&Publication>,
+    keys: &Keys,
+    config: &Config,
+) -> Option<PublicationChange> {
     let name = config.relay.publication.as_str();
     let quoted = quote_identifier(name);
     let tables = &config.outbox.tables;
     let list = |tables: &mut dyn Iterator<Item = &OutboxTable>| {
         tables
-            .map(OutboxTable::quoted)
+            .map(|table| keys.published(table, config.relay.shard))
             .collect::<Vec<_>>()
             .join(", ")
     };

@@ -2,7 +2,7 @@
 
 use bytesize::ByteSize;
 
-use super::Report;
+use super::{Report, SlotReport};
 use crate::admin::Snapshot;
 use crate::command::amount::{rate, span};
 use crate::config::Config;
@@ -10,21 +10,12 @@ use crate::database::SlotState;
 
 /// Lines of a name and its value.
 pub(super) fn text(report: &Report, config: &Config) -> String {
-    let mut rows = vec![("slot", config.relay.slot.to_string())];
-    match &report.slot {
-        Some(slot) => of_slot(slot, &mut rows),
-        None => rows.push(("", "does not exist; `cdc-relay init` makes it".to_owned())),
+    let mut rows = Vec::new();
+    if report.shards.is_empty() {
+        of_shard(&report.slot, &mut rows);
     }
-    if let Some(pace) = &report.pace {
-        let confirmed = rate(pace.confirmed_bytes_per_second);
-        let written = rate(pace.wal_bytes_per_second);
-        rows.push((
-            "  pace",
-            format!("{written}/s written, {confirmed}/s confirmed"),
-        ));
-        if let (Some(left), false) = (pace.seconds_until_lost, pace.follows) {
-            rows.push(("  lost in", format!("{}, if it does not move", span(left))));
-        }
+    for shard in &report.shards {
+        of_shard(shard, &mut rows);
     }
     match (&report.relay, &config.admin.listen) {
         (Some(relay), _) => of_relay(relay, report, &mut rows),
@@ -35,6 +26,24 @@ pub(super) fn text(report: &Report, config: &Config) -> String {
         .map(|(name, value)| format!("{name:<15} {value}"))
         .collect::<Vec<_>>()
         .join("\n")
+}
+
+fn of_shard(report: &SlotReport, rows: &mut Vec<(&'static str, String)>) {
+    rows.push(("slot", report.name.clone()));
+    match &report.slot {
+        Some(slot) => of_slot(slot, rows),
+        None => rows.push(("", "does not exist; `cdc-relay init` makes it".to_owned())),
+    }
+    let Some(pace) = &report.pace else { return };
+    let confirmed = rate(pace.confirmed_bytes_per_second);
+    let written = rate(pace.wal_bytes_per_second);
+    rows.push((
+        "  pace",
+        format!("{written}/s written, {confirmed}/s confirmed"),
+    ));
+    if let (Some(left), false) = (pace.seconds_until_lost, pace.follows) {
+        rows.push(("  lost in", format!("{}, if it does not move", span(left))));
+    }
 }
 
 fn of_slot(slot: &SlotState, rows: &mut Vec<(&'static str, String)>) {
