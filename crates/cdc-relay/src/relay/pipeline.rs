@@ -4,22 +4,22 @@
 //! collected, so a transaction of a million rows needs no more memory than one of ten.
 
 mod contract;
+mod sending;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use cdc_event::{ChangeIndex, Position};
-use cdc_kafka::{HeaderRef, OutgoingRecord, Partition, SendError, TimestampMillis};
-use cdc_outbox::{Event, InvalidRow, Layout};
+use cdc_outbox::Layout;
 use pg_lsn::Lsn;
 use pg_replication::pgoutput::{
-    Begin, Commit, LogicalMessage, Message, Relation, RelationId, Tuple, TupleValue,
+    Begin, Commit, LogicalMessage, Message, Relation, RelationId, Tuple, Xid,
 };
 use pg_replication::{CommitToken, PgTimestamp, StreamEvent};
-use smallvec::SmallVec;
 
 pub(super) use self::contract::Contract;
+use self::sending::{SendFailure, remains_of_tuple, send};
 use super::backfill::Overlap;
 use super::checkpoint::{PartialTransaction, SeenCommit};
 use super::coverage::{Coverage, Covered};
@@ -28,7 +28,7 @@ use super::lineage::Lineage;
 use super::metrics::RelayMetrics;
 use super::outbound::{Mark, MarkKind, Outbound};
 use super::park::{Poisoned, Remains};
-use super::topic::{KnownTopics, Refusal, Standing};
+use super::topic::{KnownTopics, Refusal};
 
 /// The header with the event's id.
 pub(super) const ID_HEADER: &str = "id";
@@ -65,6 +65,7 @@ struct OpenTransaction {
     /// Of the next change.
     position: Position,
     committed_at: PgTimestamp,
+    xid: Xid,
     covered: Covered,
 }
 
@@ -248,6 +249,7 @@ impl Pipeline {
         self.transaction = Some(OpenTransaction {
             position,
             committed_at: begin.commit_time,
+            xid: begin.xid,
             covered: self.coverage.of_transaction(begin),
         });
         Ok(())
@@ -347,13 +349,12 @@ impl Pipeline {
             return Ok(None);
         };
         let committed_at = self.transaction.map(|transaction| transaction.committed_at);
+        let was_read = |id: &[u8]| {
+            let both = self.transaction.as_ref().zip(self.overlap.as_ref());
+            both.is_some_and(|(transaction, overlap)| overlap.has(id, transaction.xid))
+        };
         let (failure, remains) = match self.contract.encoder.row(layout, tuple, committed_at) {
-            Ok(event)
-                if self
-                    .overlap
-                    .as_ref()
-                    .is_some_and(|overlap| overlap.has(&event.id)) =>
-            {
+            Ok(event) if was_read(&event.id) => {
                 self.metrics.suppressed.increment(1);
                 return Ok(None);
             }
@@ -508,63 +509,5 @@ impl Pipeline {
         };
         self.tables.insert(relation.id, table);
         Ok(())
-    }
-}
-
-/// A row of which no record could be made: its columns, as a JSON object of texts.
-fn remains_of_tuple(relation: &Relation, tuple: &Tuple) -> Remains {
-    let mut columns = serde_json::Map::new();
-    for (column, value) in relation.columns.iter().zip(tuple.iter()) {
-        let text = match value {
-            TupleValue::Text(bytes) | TupleValue::Binary(bytes) => {
-                Some(String::from_utf8_lossy(bytes).into_owned())
-            }
-            TupleValue::Null | TupleValue::UnchangedToast => None,
-        };
-        columns.insert(column.name.clone(), text.into());
-    }
-    Remains::of_payload(serde_json::Value::Object(columns).to_string().into_bytes())
-}
-
-/// A record that could not be handed to the producer.
-enum SendFailure {
-    Row(InvalidRow),
-    Topic(Arc<str>, Refusal),
-    Kafka(cdc_kafka::Error),
-}
-
-/// A function of its parts, since the event borrows from the pipeline.
-fn send(
-    outbound: &mut Outbound,
-    topics: &mut KnownTopics,
-    event: &Event<'_>,
-) -> Result<Option<Obstacle>, SendFailure> {
-    match topics.standing(event.topic) {
-        Standing::Exists => {}
-        Standing::Unseen => return Ok(Some(Obstacle::UnseenTopic(event.topic.into()))),
-        Standing::Refused(refusal) => {
-            return Err(SendFailure::Topic(event.topic.into(), refusal));
-        }
-    }
-    let headers: SmallVec<[HeaderRef<'_>; 4]> = event
-        .headers
-        .iter()
-        .map(|header| HeaderRef {
-            name: &header.name,
-            value: header.value.as_deref(),
-        })
-        .collect();
-    let record = OutgoingRecord {
-        topic: event.topic,
-        partition: event.partition.map(|partition| Partition(partition.0)),
-        key: event.key.as_deref(),
-        value: event.value.as_deref(),
-        headers: &headers,
-        timestamp: event.timestamp.map(|at| TimestampMillis(at.0)),
-    };
-    match outbound.try_send(record) {
-        Ok(()) => Ok(None),
-        Err(SendError::Full) => Ok(Some(Obstacle::Full)),
-        Err(SendError::Failed(source)) => Err(SendFailure::Kafka(source)),
     }
 }

@@ -1,7 +1,8 @@
 //! Rows that were read from the table and come by the stream too.
 
-use outbox_scan::ScanPlan;
+use outbox_scan::{ScanPlan, Snapshot};
 use pg_lsn::Lsn;
+use pg_replication::pgoutput::Xid;
 
 use super::ids::{EventKey, IdSet};
 use super::reader::Reader;
@@ -12,6 +13,8 @@ use crate::relay::error::RelayError;
 #[derive(Debug)]
 pub(in crate::relay) struct Overlap {
     ids: IdSet,
+    /// As of which the rows were read.
+    snapshot: Snapshot,
     /// `None` until all rows are read.
     until: Option<Lsn>,
 }
@@ -20,12 +23,14 @@ impl Overlap {
     /// The ids of the scan's rows.
     pub(super) async fn find(relay: &Relay, scan: ScanPlan) -> Result<Self, RelayError> {
         let mut ids = IdSet::default();
-        let end = Reader::open(relay, scan)
-            .await?
+        let reader = Reader::open(relay, scan).await?;
+        let snapshot = reader.snapshot().clone();
+        let end = reader
             .for_each(relay, |identity| ids.insert(EventKey::of(&identity.id)))
             .await?;
         Ok(Self {
             ids,
+            snapshot,
             until: Some(end),
         })
     }
@@ -34,9 +39,10 @@ impl Overlap {
         self.until = self.until.max(Some(log_end));
     }
 
-    /// Whether an event has been sent as a row of its table.
-    pub(in crate::relay) fn has(&self, id: &[u8]) -> bool {
-        self.ids.has(EventKey::of(id))
+    /// Whether an event of the transaction has been sent as a row of its table. One that was running when the rows were
+    /// read has not been, whatever its savepoints look like.
+    pub(in crate::relay) fn has(&self, id: &[u8], xid: Xid) -> bool {
+        self.snapshot.sees(xid) && self.ids.has(EventKey::of(id))
     }
 
     /// Whether what comes from `lsn` on was not there when the table was read.
