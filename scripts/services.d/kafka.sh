@@ -53,8 +53,8 @@ controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL_SSL:SASL_SSL,SSL:SSL
 log.dirs=$STATE/kafka/data
-broker.session.timeout.ms=2500
-broker.heartbeat.interval.ms=500
+broker.session.timeout.ms=500
+broker.heartbeat.interval.ms=100
 num.partitions=1
 auto.create.topics.enable=false
 delete.topic.enable=true
@@ -88,7 +88,7 @@ kafka_format() {
   mapfile -t users < <(kafka_user_options)
   attempt "$(kafka_java)" -XX:TieredStopAtLevel=1 -cp "$(kafka_class_path)" \
     "-Dlog4j2.configurationFile=$SCRIPTS/services.d/kafka.log4j2.properties" \
-    kafka.tools.StorageTool format -t "$(kafka_cluster_id)" \
+    kafka.tools.StorageTool format "--cluster-id=$(kafka_cluster_id)" \
     -c "$STATE/kafka/server.properties" "${users[@]}" >"$STATE/kafka/format.log" 2>&1 || {
     rm -rf "$data"
     give_up_if_interrupted

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use cdc_e2e::stopwatch::Phase;
-use cdc_e2e::workload::{Load, Mix, Pace};
+use cdc_e2e::wait::{Look, until};
+use cdc_e2e::workload::{Entry, Load, Mix, Pace, Transaction};
 use cdc_e2e::{Delivery, Scenario, random};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
@@ -55,9 +56,9 @@ async fn nobody_streams(scenario: &Scenario) -> Result<()> {
     let session = scenario.database().session().await?;
     let query =
         "SELECT count(*) FROM pg_replication_slots WHERE active AND database = current_database()";
-    cdc_e2e::wait::until(SOON, "nobody to stream", async || {
+    until(SOON, "nobody to stream", async || {
         let active: i64 = session.query_one(query, &[]).await?.get(0);
-        Ok(cdc_e2e::wait::Look::when(active == 0, active))
+        Ok(Look::when(active == 0, active))
     })
     .await
 }
@@ -72,15 +73,11 @@ async fn relay_then_reshard(scenario: Scenario, to: u8, kills: bool) -> Result<S
         "the relay ended with {}",
         exit.status
     );
-    if kills {
-        let runs = reshard_with_kills(&scenario, to).await?;
-        ensure!(runs > 4, "it was not interrupted often");
-    } else {
-        let command = scenario.command(&format!("reshard --to {to}"))?;
-        let output = Command::from(command).output().await?;
-        let report = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "reshard: {report}");
+    if !kills {
+        return resharded(scenario, to).await;
     }
+    let runs = reshard_with_kills(&scenario, to).await?;
+    ensure!(runs > 4, "it was not interrupted often");
     Ok(scenario.with("CDC_RELAY__SHARDS", to.to_string()))
 }
 
@@ -127,7 +124,7 @@ async fn shards_in_processes_of_their_own_share_the_outbox() -> Result<()> {
     let _turn = heavy::turn().await;
     let scenario = Scenario::shared().await?;
     let scenario = scenario.delivering(Delivery::ExactlyOnce);
-    let scenario = relay_then_reshard_idle(scenario, 2).await?;
+    let scenario = resharded(scenario, 2).await?;
     let consumer = scenario.consumer()?;
     let first = scenario.relay_of_shard(0).await?;
     let second = scenario.relay_of_shard(1).await?;
@@ -142,7 +139,8 @@ async fn shards_in_processes_of_their_own_share_the_outbox() -> Result<()> {
     Ok(())
 }
 
-async fn relay_then_reshard_idle(scenario: Scenario, to: u8) -> Result<Scenario> {
+/// With another number of shards, changed without any trouble.
+async fn resharded(scenario: Scenario, to: u8) -> Result<Scenario> {
     let command = scenario.command(&format!("reshard --to {to}"))?;
     let output = Command::from(command).output().await?;
     let report = String::from_utf8_lossy(&output.stderr);
@@ -163,8 +161,8 @@ async fn rows_of_before_the_slots_are_sent_once_by_all_shards_together() -> Resu
     for _ in 0..5 {
         writer
             .write(
-                cdc_e2e::workload::Transaction::Commit { events: 100 },
-                cdc_e2e::workload::Entry::Insert,
+                Transaction::Commit { events: 100 },
+                Entry::Insert,
                 Phase::Rough,
             )
             .await?;

@@ -202,17 +202,18 @@ impl Relay {
             () = shutdown.cancelled() => return Ok(()),
             session = RelaySession::open(self, std::mem::take(beginning)) => session?,
         };
-        let outcome = session.run(shutdown).await;
+        // Boxed here, once a session: the futures are large.
+        let outcome = Box::pin(session.run(shutdown)).await;
         match outcome {
             Ok(()) => {
                 self.state.enter(Phase::Draining);
                 let deadline = Instant::now() + self.config.relay.shutdown_deadline.get();
-                session.stop(deadline).await
+                Box::pin(session.stop(deadline)).await
             }
             Err(error) if self.next(&error) == Next::Stop => {
                 self.state.enter(Phase::Draining);
                 let deadline = Instant::now() + self.config.relay.shutdown_deadline.get();
-                session.stop_short(deadline).await;
+                Box::pin(session.stop_short(deadline)).await;
                 Err(error)
             }
             Err(error) => {

@@ -228,7 +228,10 @@ impl Reader {
             brokers: self.options.brokers.clone(),
             detail: Some(match reported {
                 Some((error, _)) => format!("{topic}: {error}"),
-                None => format!("{topic}: it is large, or a transaction is open for long"),
+                None => format!(
+                    "{topic}: it is large, or a transaction stays open, which `kafka-transactions.sh \
+                     find-hanging` would show"
+                ),
             }),
             code,
         }

@@ -10,7 +10,7 @@ use cdc_kafka::{
     TransactionError, TransactionTimeout, TransactionalId, TransactionalProducer, latest,
 };
 
-use crate::own_kafka::OwnKafka;
+use crate::own_kafka::{LONG_SESSION, OwnKafka, SHORT_SESSION};
 use crate::reading::read_all;
 use crate::setup::{DEADLINE, record, soon};
 use crate::transmitter::{Transmitter, unique_id};
@@ -152,7 +152,7 @@ impl Dutiful {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_lost_or_repeated_when_kafka_is_killed_in_mid_transaction() {
-    let kafka = Arc::new(OwnKafka::start().await);
+    let kafka = Arc::new(OwnKafka::start(SHORT_SESSION).await);
     create_topics(&kafka).await;
     let mut sender = Dutiful::start(&kafka).await;
     for round in 0..20 {
@@ -174,7 +174,7 @@ async fn nothing_is_lost_or_repeated_when_kafka_is_killed_in_mid_transaction() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_lost_or_repeated_when_kafka_is_frozen_for_longer_than_a_transaction_may_take() {
-    let kafka = Arc::new(OwnKafka::start().await);
+    let kafka = Arc::new(OwnKafka::start(LONG_SESSION).await);
     create_topics(&kafka).await;
     let mut sender = Dutiful::start(&kafka).await;
     for round in 0..15 {
@@ -198,7 +198,7 @@ async fn nothing_is_lost_or_repeated_when_kafka_is_frozen_for_longer_than_a_tran
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_transaction_that_is_open_for_too_long_is_ended_and_its_producer_learns_of_it() {
-    let kafka = OwnKafka::start().await;
+    let kafka = OwnKafka::start(LONG_SESSION).await;
     create_topics(&kafka).await;
     let timeout = TransactionTimeout::new(Duration::from_secs(1)).unwrap();
     let limits = Limits::default();

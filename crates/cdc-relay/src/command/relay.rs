@@ -89,7 +89,7 @@ struct ShardRelay {
 
 impl ShardRelay {
     async fn run(&self, shutdown: &CancellationToken) -> Result<(), Failure> {
-        match self.relay.run(shutdown).await {
+        match Box::pin(self.relay.run(shutdown)).await {
             Ok(()) => Ok(()),
             Err(failure) => Err(diagnosis::refine(failure, &self.config).await),
         }

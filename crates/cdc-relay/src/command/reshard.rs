@@ -115,7 +115,8 @@ async fn end_of_log(database: &Database, config: &Config) -> Result<Lsn, Failure
 async fn relay_until(end: Lsn, old: &[Config]) -> Result<(), Failure> {
     let never = CancellationToken::new();
     for shard in old {
-        relay(shard).until(end).run(&never).await?;
+        let relay = relay(shard).until(end);
+        Box::pin(relay.run(&never)).await?;
         say(format!("relayed        {} up to {end}", shard.relay.slot));
     }
     Ok(())

@@ -40,6 +40,13 @@ fn explain(error: &Error, context: Context<'_>) -> Told {
         Error::Cancelled | Error::OutOfTurn { .. } => {
             (ErrorCode::Internal, format!("could not {doing}"), "see the cause, and try again".to_owned())
         }
+        Error::Transaction { code, .. } if NOT_AUTHORISED.contains(&code.number()) => (
+            ErrorCode::TopicNotAuthorised,
+            format!("could not {doing}: Kafka does not let this client write to a topic of the transaction"),
+            "see the log for the topic's name; allow the client's principal to write to it, and to use the \
+             transactional ids that begin with `cdc-relay/`"
+                .to_owned(),
+        ),
         Error::Transaction { .. } => (
             ErrorCode::KafkaRefused,
             format!("could not {doing}: the Kafka transaction failed"),

@@ -205,6 +205,17 @@ impl RelayError {
         Self::Refused { source, record }
     }
 
+    /// Whether it brings the record that it is about.
+    pub(super) fn has_record(&self) -> bool {
+        matches!(
+            self,
+            Self::Refused {
+                record: Some(_),
+                ..
+            }
+        )
+    }
+
     /// The error, and the record that it is about apart from it.
     pub(super) fn without_record(self) -> (Self, Option<Box<OwnedRecord>>) {
         match self {
@@ -253,11 +264,13 @@ impl RelayError {
                 pg_replication::Disposition::Permanent => Next::Stop,
             },
             // Whoever fenced us holds the slot, or wants it: the next session will see.
+            // Which record it was is not known: librdkafka says so in its log only.
+            Self::Transaction { source } if denies_topic(source.error()) => Next::Stop,
             Self::Transaction { source } => match source.error().disposition() {
-                Disposition::Permanent => Next::Stop,
                 Disposition::Transient | Disposition::Rebuild | Disposition::Poison(_) => {
                     Next::Reconnect
                 }
+                Disposition::Permanent => Next::Stop,
             },
             Self::Kafka { source, .. } | Self::Refused { source, .. } => match source.disposition()
             {
@@ -309,9 +322,9 @@ fn denies_topic(error: &cdc_kafka::Error) -> bool {
     /// Kafka's number for a client without permission for a topic.
     const TOPIC_AUTHORIZATION_FAILED: i32 = 29;
     match error {
-        cdc_kafka::Error::Topic { code, .. } | cdc_kafka::Error::Record { code, .. } => {
-            code.number() == TOPIC_AUTHORIZATION_FAILED
-        }
+        cdc_kafka::Error::Topic { code, .. }
+        | cdc_kafka::Error::Record { code, .. }
+        | cdc_kafka::Error::Transaction { code, .. } => code.number() == TOPIC_AUTHORIZATION_FAILED,
         _ => false,
     }
 }

@@ -50,7 +50,7 @@ impl Lineage {
             Ordering::Less => self.is_due = true,
             Ordering::Equal if seen.is_at(begin.commit_time) => self.seen = None,
             Ordering::Greater if !self.is_due && begin.final_lsn >= self.covered => {
-                self.seen = None
+                self.seen = None;
             }
             Ordering::Equal | Ordering::Greater => return Err(Gap::OtherHistory { seen }),
         }

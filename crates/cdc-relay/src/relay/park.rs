@@ -137,6 +137,9 @@ impl RelaySession<'_> {
         let (Some(_), Some(kind)) = (self.careful, self.may_park(&error)) else {
             return Err(error);
         };
+        if !error.has_record() {
+            return Err(error);
+        }
         let refusal = error.refuses_topic();
         let (error, record) = error.without_record();
         if let (Some(refusal), Some(record)) = (refusal, &record) {

@@ -178,9 +178,11 @@ impl ExactlyOnce {
         self.producer
             .producer()
             .take_deliveries(&mut self.deliveries);
+        // Of the others it is known only that their transaction failed, which the commit says better.
         let refused = self.deliveries.drain(..).find_map(|delivery| {
             let source = delivery.result.err()?;
-            Some(RelayError::refused(source, delivery.record))
+            let error = RelayError::refused(source, delivery.record);
+            error.poison().map(|_| error)
         });
         let fatal = || {
             let source = self.producer.producer().fatal()?;
