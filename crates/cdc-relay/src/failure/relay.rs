@@ -41,11 +41,11 @@ impl Failure {
                  the relay another `relay.checkpoint_topic`"
                     .to_owned(),
             ),
-            RelayError::SlotMissing => (
+            RelayError::SlotMissing { .. } => (
                 ErrorCode::SlotMissing,
                 "run `cdc-relay init`, or correct `relay.slot`".to_owned(),
             ),
-            RelayError::SlotLost => (ErrorCode::SlotLost, slot_lost(config)),
+            RelayError::SlotLost { .. } => (ErrorCode::SlotLost, slot_lost(config)),
             RelayError::Gap(ref gap) => (gap_code(gap), gap_remedy(gap)),
             RelayError::InvalidRow { .. } => (
                 ErrorCode::OutboxRowInvalid,

@@ -47,11 +47,17 @@ pub(crate) enum RelayError {
     #[error(transparent)]
     Gap(Gap),
     /// There is no slot, and none was relayed before.
-    #[error("the replication slot does not exist")]
-    SlotMissing,
+    #[error("the replication slot {slot:?} does not exist")]
+    SlotMissing {
+        /// Its name.
+        slot: String,
+    },
     /// The slot has lost its log, and none was relayed before.
-    #[error("the server has removed log that the replication slot needed")]
-    SlotLost,
+    #[error("the server has removed log that the replication slot {slot:?} needed")]
+    SlotLost {
+        /// Its name.
+        slot: String,
+    },
     /// The rows of the outbox tables could not be read.
     #[error("could not read the rows that are to come before the stream")]
     Backfill {
@@ -302,8 +308,8 @@ impl RelayError {
             Self::InvalidRow { .. }
             | Self::Gap(_)
             | Self::TooManyToCompare { .. }
-            | Self::SlotMissing
-            | Self::SlotLost
+            | Self::SlotMissing { .. }
+            | Self::SlotLost { .. }
             | Self::Checkpoint { .. }
             | Self::UnsuitableTable(_)
             | Self::InvalidSettings(_)

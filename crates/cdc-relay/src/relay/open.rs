@@ -251,10 +251,13 @@ fn decide(
                 backfill: Some(Wanted::Everything),
             })
         }
-        (None, None) if new_slot => Err(match server.slot.facts {
-            SlotFacts::Lost => RelayError::SlotLost,
-            SlotFacts::Missing | SlotFacts::Ready { .. } => RelayError::SlotMissing,
-        }),
+        (None, None) if new_slot => {
+            let slot = relay.slot.to_string();
+            Err(match server.slot.facts {
+                SlotFacts::Lost => RelayError::SlotLost { slot },
+                SlotFacts::Missing | SlotFacts::Ready { .. } => RelayError::SlotMissing { slot },
+            })
+        }
         (None, None) => Ok(Plan::Begin {
             shared: Lsn::ZERO,
             backfill: None,
