@@ -179,14 +179,19 @@ async fn says_which_side_s_certificate_is_refused() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn stops_at_a_topic_that_it_may_not_write_to_and_loses_nothing() -> Result<()> {
     let broker = broker().await?;
-    let scenario = by_password(&broker, "SCRAM-SHA-512", USER.password).await?;
-    let name = scenario.database().name().to_owned();
-    let scenario = scenario.with("CDC_OUTBOX__TOPIC", format!("{READ_ONLY}{name}"));
-    let report = refused(&scenario, scenario.start_relay()?, "CDC0044").await?;
-    ensure!(
-        report.contains("\"archive."),
-        "the topic is not named:\n{report}"
-    );
-
-    delivers(&one_topic(scenario)).await
+    for delivery in ["at_least_once", "exactly_once"] {
+        let scenario = by_password(&broker, "SCRAM-SHA-512", USER.password).await?;
+        let name = scenario.database().name().to_owned();
+        let scenario = scenario
+            .with("CDC_RELAY__DELIVERY", delivery)
+            .with("CDC_OUTBOX__TOPIC", format!("{READ_ONLY}{name}"));
+        let report = refused(&scenario, scenario.start_relay()?, "CDC0044").await;
+        let report = report.context(delivery)?;
+        ensure!(
+            report.contains("\"archive."),
+            "the topic is not named:\n{report}"
+        );
+        delivers(&one_topic(scenario)).await?;
+    }
+    Ok(())
 }

@@ -10,6 +10,7 @@ use cdc_e2e::stopwatch::Phase;
 use cdc_e2e::workload::{Load, Mix, Pace};
 
 use crate::heavy;
+use crate::outlet::{emit, id, ids_until, one_topic, refused};
 
 const SOON: Duration = Duration::from_secs(40);
 
@@ -82,6 +83,37 @@ async fn relays_from(version: Version) -> Result<()> {
     ensure!(relay.is_running(), "the relay has ended");
     cluster.start()?;
     relay.until_phase("streaming").await?;
+    Ok(())
+}
+
+/// Older versions refuse; 18 only warns, and the rows would be lost without a trace.
+#[tokio::test(flavor = "multi_thread")]
+async fn stops_where_postgres_18_would_leave_out_the_rows_of_a_dropped_publication() -> Result<()> {
+    let version = Version::Major(18);
+    if version.is_skipped() {
+        return Ok(());
+    }
+    let cluster = Cluster::create(version)?;
+    cluster.start()?;
+    let scenario = Scenario::on(Services::with_postgres(&cluster)?).await?;
+    let scenario = one_topic(scenario.showing_log());
+    let name = scenario.database().name();
+    let session = scenario.database().session().await?;
+    let quiet = format!("ALTER DATABASE {name} SET client_min_messages = 'error'");
+    session.batch_execute(&quiet).await?;
+    let relay = scenario.relay().await?;
+    session.batch_execute(&emit(1)).await?;
+    ids_until(&scenario, &id(1)).await?;
+
+    let drop = format!("DROP PUBLICATION {name}");
+    session.batch_execute(&drop).await?;
+    session.batch_execute(&emit(2)).await?;
+    refused(&scenario, relay, "CDC0021").await?;
+    // That there is one again changes nothing for what was written without.
+    let create =
+        format!("CREATE PUBLICATION {name} FOR TABLE cdc.outbox WITH (publish = 'insert')");
+    session.batch_execute(&create).await?;
+    refused(&scenario, scenario.start_relay()?, "CDC0021").await?;
     Ok(())
 }
 

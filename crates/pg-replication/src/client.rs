@@ -167,6 +167,7 @@ impl From<&DbError> for ServerError {
             detail: error.detail().map(Into::into),
             hint: error.hint().map(Into::into),
             context: error.where_().map(Into::into),
+            routine: error.routine().map(Into::into),
         }
     }
 }

@@ -75,6 +75,10 @@ pub enum Error {
         "the server is shutting down and waits only for us; what is not acknowledged is sent again later"
     )]
     ServerStopping,
+    /// The publication does not exist where the slot stands. PostgreSQL 18 and newer only warn of that, and leave out
+    /// what it would carry; older ones refuse, with SQLSTATE 42704.
+    #[error("the server leaves out the changes of a publication that does not exist there")]
+    PublicationPassedOver(#[source] ServerError),
     /// Something between us and PostgreSQL doesn't speak the replication protocol.
     #[error(
         "what answers is a connection pooler (PgBouncer, pgcat, Supavisor, RDS Proxy …) that does not pass \
@@ -117,9 +121,10 @@ impl Error {
             Self::Server(error) => of_server_error(error),
             Self::Connect { attempts, .. } => of_attempts(attempts),
             Self::Tls(error) if error.is_permanent() => Disposition::Permanent,
-            Self::InvalidOptions(_) | Self::Authentication { .. } | Self::Pooler(_) => {
-                Disposition::Permanent
-            }
+            Self::InvalidOptions(_)
+            | Self::Authentication { .. }
+            | Self::PublicationPassedOver(_)
+            | Self::Pooler(_) => Disposition::Permanent,
             Self::Tls(_)
             | Self::Protocol(_)
             | Self::Io { .. }
@@ -136,7 +141,9 @@ impl Error {
     #[must_use]
     pub fn sql_state(&self) -> Option<SqlState> {
         match self {
-            Self::Server(error) | Self::Pooler(error) => Some(error.code),
+            Self::Server(error) | Self::PublicationPassedOver(error) | Self::Pooler(error) => {
+                Some(error.code)
+            }
             Self::InvalidOptions(_)
             | Self::Connect { .. }
             | Self::Tls(_)
@@ -207,6 +214,7 @@ mod tests {
             detail: None,
             hint: None,
             context: None,
+            routine: None,
         })
     }
 

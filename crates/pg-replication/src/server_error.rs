@@ -33,6 +33,8 @@ pub struct ServerError {
     pub hint: Option<Box<str>>,
     /// The call stack of the server's functions; `where` in PostgreSQL's documentation.
     pub context: Option<Box<str>>,
+    /// The server's function that reports it: a name of its source code, the same in every language.
+    pub routine: Option<Box<str>>,
 }
 
 /// How bad a report of the server is.
@@ -67,6 +69,7 @@ impl ServerError {
             detail: None,
             hint: None,
             context: None,
+            routine: None,
         };
         loop {
             let field = body.u8("a field type or the end of the fields")?;
@@ -81,6 +84,7 @@ impl ServerError {
                 b'D' => report.detail = Some(text),
                 b'H' => report.hint = Some(text),
                 b'W' => report.context = Some(text),
+                b'R' => report.routine = Some(text),
                 _ => {}
             }
         }

@@ -18,7 +18,8 @@ pub const PLUGIN: &str = "pgoutput";
 pub enum SnapshotAction {
     /// It gets a name, by which other sessions can use it until this one runs its next command or ends.
     Export,
-    /// The current transaction of this session uses it. It must be a repeatable-read one without a query yet.
+    /// The current transaction of this session uses it. It must be repeatable-read, without a query yet, and
+    /// read-only (PostgreSQL 18 and newer insist).
     Use,
     /// It is thrown away.
     #[default]
@@ -32,7 +33,7 @@ pub struct CreateSlot {
     pub name: SlotName,
     /// Whether the slot ends with this session.
     pub temporary: bool,
-    /// Whether standbys keep a copy, to go on after a failover. PostgreSQL before 17 can't:
+    /// Whether standbys keep a copy, to go on after a failover. PostgreSQL before 17 can't, nor can a temporary slot:
     /// [`CreatedSlot::failover`] then says no.
     pub failover: bool,
     /// What to do with its snapshot.
@@ -66,7 +67,7 @@ impl Session {
     /// [`Error::Server`] with 42710 when the slot is there already, 55000 when `wal_level` is not `logical`,
     /// 53400 when all slots are taken.
     pub async fn create_slot(&mut self, slot: &CreateSlot) -> Result<CreatedSlot, Error> {
-        let failover = slot.failover && can_fail_over(self.server_version());
+        let failover = asks_for_failover(slot, self.server_version());
         let rows = self
             .simple_query(&create_command(slot, self.server_version()))
             .await?;
@@ -96,8 +97,9 @@ impl Session {
     }
 }
 
-fn can_fail_over(version: ServerVersion) -> bool {
-    version.major() >= 17
+/// The server refuses a copy of a slot that ends with its session.
+fn asks_for_failover(slot: &CreateSlot, version: ServerVersion) -> bool {
+    slot.failover && !slot.temporary && version.major() >= 17
 }
 
 fn created(row: &Row, slot: &CreateSlot, failover: bool) -> Option<CreatedSlot> {
@@ -131,7 +133,7 @@ fn create_command(slot: &CreateSlot, version: ServerVersion) -> String {
         SnapshotAction::Use => "use",
         SnapshotAction::Nothing => "nothing",
     };
-    let failover = if slot.failover && can_fail_over(version) {
+    let failover = if asks_for_failover(slot, version) {
         ", FAILOVER true"
     } else {
         ""
@@ -164,7 +166,6 @@ mod tests {
             format!("{head} (SNAPSHOT 'export', FAILOVER true)")
         );
         slot.temporary = true;
-        slot.failover = false;
         slot.snapshot = SnapshotAction::Nothing;
         assert_eq!(
             command(&slot, 170_000),

@@ -32,6 +32,7 @@ use crate::error::Error;
 use crate::framed::Framed;
 use crate::pgoutput::{Begin, Commit, LogicalMessage, Message};
 use crate::progress::{CommitToken, Progress};
+use crate::server_error::{ServerError, SqlState};
 use crate::session::{PublicationName, Session};
 use crate::slot::SlotName;
 
@@ -137,6 +138,9 @@ impl ReplicationStream {
             let data = match BackendMessage::parse(frame)? {
                 BackendMessage::CopyData(data) => data,
                 BackendMessage::ErrorResponse(error) => return Err(Error::Server(error)),
+                BackendMessage::NoticeResponse(warning) if passes_publication_over(&warning) => {
+                    return Err(Error::PublicationPassedOver(warning));
+                }
                 BackendMessage::CopyDone => {
                     self.ended = true;
                     continue;
@@ -293,6 +297,13 @@ impl ReplicationStream {
         };
         update.encode(self.framed.write_buffer());
     }
+}
+
+/// pgoutput's warning that it goes on without a publication. Its SQLSTATE has other meanings, and its words are in the
+/// server's language.
+fn passes_publication_over(warning: &ServerError) -> bool {
+    warning.code == SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE
+        && warning.routine.as_deref() == Some("LoadPublications")
 }
 
 /// `wal_sender_timeout` of this session's server; `None` when it is off.

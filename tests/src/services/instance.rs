@@ -52,7 +52,7 @@ impl Instance {
         Ok(instance)
     }
 
-    /// Starts one more broker for this instance's Kafka, which must outlive it.
+    /// Starts one more broker for this instance's Kafka, with the same settings. It must not outlive that.
     ///
     /// # Errors
     /// Fails if it does not come up.
@@ -61,8 +61,9 @@ impl Instance {
             .prefix("cdc-e2e.")
             .tempdir()?
             .keep();
-        let join = vec![("KAFKA_JOIN", self.dir.display().to_string())];
-        Self::start_with(dir, &[Component::Kafka], join, false).await
+        let mut environment = self.environment.clone();
+        environment.push(("KAFKA_JOIN", self.dir.display().to_string()));
+        Self::start_with(dir, &[Component::Kafka], environment, false).await
     }
 
     pub(super) fn keep(&mut self, keep: bool) {

@@ -42,6 +42,7 @@ fn explain(error: &Error, context: Context<'_>) -> Told {
         ),
         Error::Authentication { .. } => authentication(context),
         Error::Server(server) => explain_server(server, context),
+        Error::PublicationPassedOver(_) => publication_after_slot(context),
         Error::Pooler(_) => (
             ErrorCode::Pooler,
             format!(
@@ -78,6 +79,7 @@ fn answered(error: &Error) -> bool {
         Error::Tls(_)
         | Error::Authentication { .. }
         | Error::Server(_)
+        | Error::PublicationPassedOver(_)
         | Error::Pooler(_)
         | Error::WrongRole { .. } => true,
         Error::InvalidOptions(_)
@@ -97,7 +99,6 @@ fn explain_server(server: &ServerError, context: Context<'_>) -> Told {
     let target = context.target();
     let role = context.role();
     let slot = context.config.relay.slot.as_str();
-    let publication = context.config.relay.publication.as_str();
     // Messages are in the server's language; names in quotes and settings are not.
     let says = |word: &str| {
         let context = server.context.as_deref().unwrap_or_default();
@@ -139,18 +140,7 @@ fn explain_server(server: &ServerError, context: Context<'_>) -> Told {
             format!("could not {doing}: another session streams from the slot {slot:?} ({target})"),
             "a standby waits and takes over by itself; `cdc-relay status` shows who holds the slot".to_owned(),
         ),
-        "42704" if says("publication") || says("\"pgoutput\"") => (
-            ErrorCode::PublicationAfterSlot,
-            format!(
-                "could not {doing}: the publication {publication:?} does not exist at the position of the slot \
-                 {slot:?} ({target}). It was created after the slot, or dropped since"
-            ),
-            format!(
-                "a publication must be older than what is read through it. Drop the slot (SELECT \
-                 pg_drop_replication_slot('{slot}')) and run `cdc-relay init`, which makes both in the right order; \
-                 events that were written before are not relayed"
-            ),
-        ),
+        "42704" if says("publication") || says("\"pgoutput\"") => publication_after_slot(context),
         "42704" => (
             ErrorCode::SlotMissing,
             format!("could not {doing}: the replication slot {slot:?} does not exist ({target})"),
@@ -191,6 +181,25 @@ fn explain_server(server: &ServerError, context: Context<'_>) -> Told {
             "see the cause, which is the server's; its log says more".to_owned(),
         ),
     }
+}
+
+fn publication_after_slot(context: Context<'_>) -> Told {
+    let doing = context.doing;
+    let target = context.target();
+    let slot = context.config.relay.slot.as_str();
+    let publication = context.config.relay.publication.as_str();
+    (
+        ErrorCode::PublicationAfterSlot,
+        format!(
+            "could not {doing}: the publication {publication:?} does not exist at the position of the slot \
+             {slot:?} ({target}). It was created after the slot, or dropped since"
+        ),
+        format!(
+            "a publication must be older than what is read through it. Drop the slot (SELECT \
+             pg_drop_replication_slot('{slot}')) and run `cdc-relay init`, which makes both in the right order; \
+             events that were written before are not relayed"
+        ),
+    )
 }
 
 fn authentication(context: Context<'_>) -> Told {

@@ -33,6 +33,8 @@ pub(crate) async fn start(stream: Stream, options: &ConnectOptions) -> Result<Ex
         ("replication", "database"),
     ];
     parameters.extend(TEXT_OUTPUT);
+    // A warning may mean that changes are left out: no role or database may keep it from us.
+    parameters.push(("client_min_messages", "warning"));
     parameters.extend(
         options
             .application_name()

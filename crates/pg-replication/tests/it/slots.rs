@@ -89,7 +89,7 @@ async fn uses_the_snapshot_in_its_own_transaction() {
         .unwrap();
     let mut session = database.session().await;
     session
-        .simple_query("BEGIN ISOLATION LEVEL REPEATABLE READ")
+        .simple_query("BEGIN READ ONLY ISOLATION LEVEL REPEATABLE READ")
         .await
         .unwrap();
     let mut wanted = slot(&database, SnapshotAction::Use);
