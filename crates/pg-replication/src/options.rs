@@ -58,7 +58,7 @@ pub(crate) enum ReceiveBuffer {
     Kernel,
     /// So many bytes.
     Fixed(usize),
-    /// What suits a stream of changes from the peer's address.
+    /// What suits a stream of changes.
     Streaming,
 }
 
@@ -143,7 +143,7 @@ impl ConnectOptions {
     }
 
     /// The same with a TCP receive buffer of this many bytes (the kernel may give less). Replication sessions
-    /// choose by the server's distance when nothing is set.
+    /// take 4 MiB when nothing is set.
     #[must_use]
     pub fn with_receive_buffer(mut self, bytes: usize) -> Self {
         self.socket.receive_buffer = ReceiveBuffer::Fixed(bytes);

@@ -95,7 +95,8 @@ impl Database {
             .context("nobody is connected")?;
         Ok(Walsender {
             pid: row.get(0),
-            sent: Lsn::from_difference(row.get(1)),
+            // Null until it has sent something.
+            sent: Lsn::from_difference(row.try_get(1)?),
             reply_time: row.get(2),
         })
     }

@@ -12,8 +12,8 @@ const BEHIND: Duration = Duration::from_millis(50);
 /// A read of less than this leaves the server ahead of us by little: worth a nap.
 const SMALL_READ: usize = 256 * 1024;
 
-/// At the rates seen, 100 to 180 KB arrive meanwhile, which is about what a loopback socket's window takes.
-const NAP: Duration = Duration::from_micros(1500);
+/// At the rates seen, about 100 KB arrive meanwhile, well below the socket's buffer.
+const NAP: Duration = Duration::from_millis(1);
 
 #[derive(Debug, Default)]
 pub(super) struct Pace {
@@ -43,7 +43,7 @@ impl Pace {
     }
 
     /// With a backlog, lets the server run ahead before the next read, by putting the thread to sleep for
-    /// 1.5 ms. A timer of the runtime would not do: it waits for the socket too, and so wakes at each
+    /// a millisecond. A timer of the runtime would not do: it waits for the socket too, and so wakes at each
     /// message.
     #[expect(
         clippy::disallowed_methods,
