@@ -43,7 +43,10 @@ async fn keeps_the_replication_connection_while_kafka_hangs_for_three_wal_sender
 -> Result<()> {
     const WAL_SENDER_TIMEOUT: Duration = Duration::from_secs(5);
     let _turn = heavy::turn().await;
-    let scenario = Scenario::private(&[Component::Kafka]).await?;
+    // A transaction does not outlive so long a silence: the session then begins anew.
+    let scenario = Scenario::private(&[Component::Kafka])
+        .await?
+        .delivering(Delivery::AtLeastOnce);
     // A broker that is fenced for its silence is another story, told below.
     scenario
         .servers()?
