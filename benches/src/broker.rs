@@ -60,7 +60,12 @@ impl Topic {
             .set("cleanup.policy", cleanup);
         let created = admin(brokers)?.create_topics([&topic], &options()).await?;
         for result in created {
-            result.map_err(|(name, code)| anyhow::anyhow!("create topic {name}: {code}"))?;
+            match result {
+                Ok(_) => {}
+                // `init` makes that of the first slot.
+                Err((_, RDKafkaErrorCode::TopicAlreadyExists)) if cleanup == "compact" => {}
+                Err((name, code)) => anyhow::bail!("create topic {name}: {code}"),
+            }
         }
         let topic = Self {
             brokers: brokers.to_owned(),

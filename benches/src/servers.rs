@@ -29,5 +29,9 @@ pub(crate) async fn start() -> Result<Services> {
     let instance = services.instance()?;
     instance.stop(Component::Postgres).await?;
     instance.start_again(Component::Postgres).await?;
+    // Nobody is killed here, and a broker must not be taken for dead because the processors are busy.
+    instance
+        .configure_kafka("broker.session.timeout.ms=60000")
+        .await?;
     Ok(services)
 }
