@@ -1,12 +1,14 @@
 //! Only the rows of young transactions.
 
+use pg_replication::Client;
 use pg_replication::pgoutput::Xid;
 
 use crate::database::{Database, numbers};
 
-async fn horizon(database: &Database) -> Xid {
-    let sql = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::xid::text";
-    let row = database.client().await.query_one(sql, &[]).await.unwrap();
+/// The transaction of the session; a new one if none is open.
+async fn current(client: &Client) -> Xid {
+    let sql = "SELECT pg_current_xact_id()::xid::text";
+    let row = client.query_one(sql, &[]).await.unwrap();
     Xid(row.get::<_, String>(0).parse().unwrap())
 }
 
@@ -21,7 +23,7 @@ async fn gives_only_rows_that_are_not_older() {
         .batch_execute("BEGIN; INSERT INTO t VALUES (2)")
         .await
         .unwrap();
-    let since = horizon(&database).await;
+    let since = current(&running).await;
     database.run("INSERT INTO t VALUES (3)").await;
     let sql = "SAVEPOINT s; INSERT INTO t VALUES (4); COMMIT";
     running.batch_execute(sql).await.unwrap();
@@ -36,6 +38,6 @@ async fn gives_only_rows_that_are_not_older() {
     // Frozen rows keep their age.
     database.run("VACUUM FREEZE t").await;
     assert_eq!(numbers(&database.scan(plan.clone()).await), [2, 3, 4]);
-    plan.since = Some(horizon(&database).await);
+    plan.since = Some(current(&running).await);
     assert!(database.scan(plan).await.is_empty());
 }
