@@ -1,13 +1,13 @@
 //! The relay: outbox → Kafka, for as long as the process lives.
 //!
 //! ```text
-//!  slot ─▶ ReplicationStream ─▶ Pipeline ─▶ OrderedProducer ─▶ Kafka
-//!    ▲                           │    ▲                          │
-//!    └── CommitToken ◀── Watermark    └──── delivery reports ────┘
+//!  slot ─▶ ReplicationStream ─▶ Pipeline ─▶ Outbound ─▶ Kafka: events, then the checkpoint that speaks of them
+//!    ▲                                         │
+//!    └─────────────── CommitToken ◀────────────┘ once the checkpoint is there
 //! ```
 //!
-//! Whatever goes wrong, there is one way to go on: end the session, connect anew, and stream from the position
-//! that the slot has confirmed. Nothing is confirmed before Kafka has acknowledged it, so nothing is lost.
+//! Whatever goes wrong, there is one way to go on: end the session, connect anew, stream from the position that the
+//! slot has confirmed, and pass over what the checkpoint covers. Nothing is confirmed before Kafka has it.
 
 mod backfill;
 mod careful;

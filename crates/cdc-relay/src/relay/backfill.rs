@@ -60,8 +60,6 @@ pub(super) struct TableBackfill {
     reader: Option<Reader>,
     /// Rows that have been read and not been sent.
     chunk: Option<Rows>,
-    /// The last row that was sent or passed over and is in no mark yet.
-    taken: Option<ScanPosition>,
     missing: Option<IdSet>,
     overlap: Option<Overlap>,
     sent: u64,
@@ -203,7 +201,6 @@ impl TableBackfill {
             plan,
             reader,
             chunk: None,
-            taken: None,
             missing,
             overlap,
             sent: 0,
@@ -270,8 +267,8 @@ impl TableBackfill {
 
     /// Goes on after a row that can't be sent, and has been dealt with otherwise.
     pub(super) fn pass_over(&mut self) {
-        if let Some(chunk) = &mut self.chunk {
-            self.taken = chunk.rows.next().map(|row| row.position);
+        if let Some(row) = self.chunk.as_mut().and_then(|chunk| chunk.rows.next()) {
+            self.plan.after = Some(row.position);
         }
     }
 

@@ -92,31 +92,24 @@ impl<'a> RelaySession<'a> {
         }
         let topics = TopicFinder::new(relay);
         let key = CheckpointKey::new(&server.identity, &relay.slot);
+        let (stream, watch, kafka, checkpoint, backfill);
         if matches!(server.slot.facts, SlotFacts::Ready { .. }) {
-            let mut stream = start(relay, session).await?;
-            let watch = relay.watch();
+            let mut held_stream = start(relay, session).await?;
+            watch = relay.watch();
             let opened = KafkaSide::open(relay, &topics, key);
-            let mut kafka = held(&mut stream, &watch, opened).await?;
-            let plan = decide(relay, &server, &kafka, gap)?;
-            let begun = begin_at_slot(relay, &server, &mut kafka, plan);
-            let (checkpoint, backfill) = held(&mut stream, &watch, begun).await?;
-            let parts = Parts {
-                stream,
-                watch,
-                topics,
-                contract,
-                kafka,
-                checkpoint,
-                backfill,
-            };
-            return Ok(Self::assemble(relay, &server, careful, parts));
+            let mut opened = held(&mut held_stream, &watch, opened).await?;
+            let plan = decide(relay, &server, &opened, gap)?;
+            let begun = begin_at_slot(relay, &server, &mut opened, plan);
+            (checkpoint, backfill) = held(&mut held_stream, &watch, begun).await?;
+            (stream, kafka) = (held_stream, opened);
+        } else {
+            let mut opened = KafkaSide::open(relay, &topics, key).await?;
+            let plan = decide(relay, &server, &opened, gap)?;
+            (checkpoint, backfill) =
+                begin_with_new_slot(relay, &server, &mut session, &mut opened, plan).await?;
+            (stream, kafka) = (start(relay, session).await?, opened);
+            watch = relay.watch();
         }
-        let mut kafka = KafkaSide::open(relay, &topics, key).await?;
-        let plan = decide(relay, &server, &kafka, gap)?;
-        let (checkpoint, backfill) =
-            begin_with_new_slot(relay, &server, &mut session, &mut kafka, plan).await?;
-        let stream = start(relay, session).await?;
-        let watch = relay.watch();
         let parts = Parts {
             stream,
             watch,

@@ -10,7 +10,7 @@ use super::error::{Next, RelayError};
 use crate::failure::Failure;
 
 /// How long Kafka may take to say whether a topic exists, or to make it.
-const TOPIC_TIMEOUT: Duration = Duration::from_secs(30);
+const TOPIC_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a topic that is not to be created may be missing, and how often it is looked for meanwhile.
 const TOPIC_PATIENCE: Duration = Duration::from_secs(10);

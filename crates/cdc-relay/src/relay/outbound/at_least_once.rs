@@ -148,6 +148,13 @@ impl AtLeastOnce {
                     self.watermark.acknowledge(delivery.sequence);
                     delivered += 1;
                 }
+                // Not an event's fault, whatever the reason.
+                Err(source) if is_checkpoint => {
+                    refused = Some(RelayError::Kafka {
+                        doing: "write a checkpoint",
+                        source,
+                    });
+                }
                 Err(source) if refused.is_none() => {
                     self.refused = Some(delivery.sequence);
                     refused = Some(RelayError::refused(source, delivery.record));

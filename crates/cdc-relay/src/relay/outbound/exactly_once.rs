@@ -48,15 +48,18 @@ pub(in crate::relay) struct ExactlyOnce {
 enum Batch {
     None,
     Open(Open),
-    Committing {
-        checkpoint: Checkpoint,
-        records: usize,
-    },
-    /// Committed, and its tokens not given back yet.
-    Committed {
-        checkpoint: Checkpoint,
-        records: usize,
-    },
+    Committing(Noted),
+    /// Committed, and its token not given back yet.
+    Committed(Noted),
+}
+
+/// What a transaction says of the stream, and what it confirms.
+#[derive(Debug)]
+struct Noted {
+    checkpoint: Checkpoint,
+    /// Taken when the checkpoint was: what comes later is not confirmed by it.
+    token: Option<CommitToken>,
+    records: usize,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -132,7 +135,7 @@ impl ExactlyOnce {
                 open.records >= self.limits.records || open.bytes >= self.limits.bytes
             }
             Batch::None => false,
-            Batch::Committing { .. } | Batch::Committed { .. } => true,
+            Batch::Committing(_) | Batch::Committed(_) => true,
         }
     }
 
@@ -179,8 +182,15 @@ impl ExactlyOnce {
             .producer()
             .take_deliveries(&mut self.deliveries);
         // Of the others it is known only that their transaction failed, which the commit says better.
+        let checkpoint = match self.batch {
+            Batch::Committing(_) => Some(Sequence::new(self.next - 1)),
+            Batch::None | Batch::Open(_) | Batch::Committed(_) => None,
+        };
         let refused = self.deliveries.drain(..).find_map(|delivery| {
             let source = delivery.result.err()?;
+            if checkpoint == Some(delivery.sequence) {
+                return None;
+            }
             let error = RelayError::refused(source, delivery.record);
             error.poison().map(|_| error)
         });
@@ -203,7 +213,7 @@ impl ExactlyOnce {
             Batch::None if self.token.is_some() || self.checkpoints.is_behind(&self.frontier) => {
                 Some(self.committed_at + IDLE_INTERVAL)
             }
-            Batch::None | Batch::Committing { .. } | Batch::Committed { .. } => None,
+            Batch::None | Batch::Committing(_) | Batch::Committed(_) => None,
         }
     }
 
@@ -214,7 +224,7 @@ impl ExactlyOnce {
         let records = match self.batch {
             Batch::Open(open) => open.records,
             Batch::None => 0,
-            Batch::Committing { .. } | Batch::Committed { .. } => return Ok(true),
+            Batch::Committing(_) | Batch::Committed(_) => return Ok(true),
         };
         self.urgent = false;
         let checkpoint = match self.checkpoints.next(&self.frontier, partial) {
@@ -222,10 +232,11 @@ impl ExactlyOnce {
             None if matches!(self.batch, Batch::Open(_)) => self.checkpoints.durable().clone(),
             // The slot lags behind a checkpoint that is in Kafka already.
             None => {
-                self.batch = Batch::Committed {
+                self.batch = Batch::Committed(Noted {
                     checkpoint: self.checkpoints.durable().clone(),
+                    token: self.token.take(),
                     records: 0,
-                };
+                });
                 return Ok(true);
             }
         };
@@ -243,10 +254,11 @@ impl ExactlyOnce {
         match sent {
             Ok(()) => {
                 self.next += 1;
-                self.batch = Batch::Committing {
+                self.batch = Batch::Committing(Noted {
                     checkpoint,
+                    token: self.token.take(),
                     records,
-                };
+                });
                 Ok(true)
             }
             Err(SendError::Full) => Ok(false),
@@ -255,38 +267,29 @@ impl ExactlyOnce {
     }
 
     pub(super) fn is_committing(&self) -> bool {
-        matches!(
-            self.batch,
-            Batch::Committing { .. } | Batch::Committed { .. }
-        )
+        matches!(self.batch, Batch::Committing(_) | Batch::Committed(_))
     }
 
     pub(super) async fn committed(&mut self) -> Result<(), RelayError> {
-        if !matches!(self.batch, Batch::Committing { .. }) {
+        if !matches!(self.batch, Batch::Committing(_)) {
             return Ok(());
         }
         let committed = self.producer.commit().await;
         // A refused record is the cause, and says more than the transaction that failed of it.
         self.settle()?;
         committed.map_err(|source| RelayError::Transaction { source })?;
-        if let Batch::Committing {
-            checkpoint,
-            records,
-        } = std::mem::replace(&mut self.batch, Batch::None)
-        {
-            self.batch = Batch::Committed {
-                checkpoint,
-                records,
-            };
+        if let Batch::Committing(noted) = std::mem::replace(&mut self.batch, Batch::None) {
+            self.batch = Batch::Committed(noted);
         }
         Ok(())
     }
 
     pub(super) fn finish(&mut self, stream: &mut ReplicationStream, metrics: &RelayMetrics) {
-        let Batch::Committed {
+        let Batch::Committed(Noted {
             checkpoint,
+            token,
             records,
-        } = std::mem::replace(&mut self.batch, Batch::None)
+        }) = std::mem::replace(&mut self.batch, Batch::None)
         else {
             return;
         };
@@ -300,7 +303,7 @@ impl ExactlyOnce {
         for committed_at in self.commits.drain(..) {
             metrics.acknowledged(committed_at, now);
         }
-        if let Some(token) = self.token.take() {
+        if let Some(token) = token {
             stream.acknowledge(token);
         }
     }
@@ -320,7 +323,10 @@ impl ExactlyOnce {
                 doing: "give up a transaction",
                 source,
             })?;
-        self.batch = Batch::None;
+        if let Batch::Committing(noted) = std::mem::replace(&mut self.batch, Batch::None) {
+            // What was to be confirmed with it waits for the next one.
+            self.token = self.token.take().or(noted.token);
+        }
         Ok(())
     }
 
