@@ -22,6 +22,9 @@ use crate::protocol_error::ProtocolError;
 /// Bytes of tag and length before the body of a frame.
 const HEADER: usize = 5;
 
+/// Bytes of the read buffer unless something else is asked for. What is left over of the read before takes a part of it.
+pub(crate) const READ_CHUNK: usize = 256 * 1024;
+
 /// One message: its tag and its body.
 ///
 /// The body refers to the read buffer. However small, it keeps the whole piece it was read in (up to
@@ -62,7 +65,7 @@ impl Default for FramedOptions {
     fn default() -> Self {
         Self {
             max_frame: (1 << 30) + 1024,
-            read_chunk: 256 * 1024,
+            read_chunk: READ_CHUNK,
         }
     }
 }

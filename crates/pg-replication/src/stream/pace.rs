@@ -5,12 +5,14 @@
 use std::time::Duration;
 
 use crate::copy::PgTimestamp;
+use crate::framed::READ_CHUNK;
 
 /// A commit that is sent later than this is backlog.
 const BEHIND: Duration = Duration::from_millis(50);
 
-/// A read of less than this leaves the server ahead of us by little: worth a nap.
-const SMALL_READ: usize = 256 * 1024;
+/// A read of less than this leaves the server ahead of us by little: worth a nap. Well below the read buffer, of which
+/// the rest of the read before takes a part: otherwise reads that leave much behind would count as small.
+const SMALL_READ: usize = READ_CHUNK / 8 * 5;
 
 /// At the rates seen, about 100 KB arrive meanwhile, well below the socket's buffer.
 const NAP: Duration = Duration::from_millis(1);
@@ -58,5 +60,20 @@ impl Pace {
     pub(super) fn is_behind(&self) -> bool {
         let lag = self.sent_at.micros_since(self.commit_time);
         u64::try_from(lag).is_ok_and(|lag| Duration::from_micros(lag) > BEHIND)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_read_that_fills_what_is_free_of_the_buffer_is_not_small() {
+        let mut pace = Pace::default();
+        let rest_of_the_read_before = 64 * 1024;
+        pace.read(READ_CHUNK - rest_of_the_read_before);
+        assert!(!pace.small_read);
+        pace.read(READ_CHUNK / 2);
+        assert!(pace.small_read);
     }
 }
