@@ -1,0 +1,123 @@
+//! What arrives.
+
+use std::time::{Duration, SystemTime};
+
+use http::{Method, Version};
+use webhook::{Body, Class, ExtraHeaders, Format, Message, Request, WebhookId};
+
+use crate::receiver::{Receiver, Seen, status};
+use crate::setup::{client, send};
+
+async fn one_request(format: &Format, data: &[u8]) -> Seen {
+    let receiver = Receiver::answering(|_| status(200)).await;
+    let client = client();
+    let message = Message {
+        id: "e-1",
+        kind: "post.created",
+        timestamp: SystemTime::UNIX_EPOCH,
+        source: "/blog",
+        subject: Some("ann"),
+        data,
+    };
+    let mut headers = ExtraHeaders::default();
+    headers.set("authorization", "Bearer x").unwrap();
+    headers.set("traceparent", "00-1-2-01").unwrap();
+    let attempt = client
+        .send(&Request {
+            target: &client
+                .guard()
+                .check_url(&format!("{}/a%20b?token=1", receiver.url()))
+                .unwrap(),
+            id: &WebhookId::new(message.id).unwrap(),
+            at: SystemTime::UNIX_EPOCH + Duration::from_millis(1_614_265_330_999),
+            secrets: None,
+            body: &format.body(&message).unwrap(),
+            headers: &headers,
+        })
+        .await;
+    assert_eq!(attempt.class(), Class::Delivered, "{attempt:?}");
+    let host = receiver.address.to_string();
+    let [seen] = <[Seen; 1]>::try_from(receiver.seen()).unwrap();
+    assert_eq!(seen.headers["host"], host);
+    seen
+}
+
+#[tokio::test]
+async fn sends_a_post_with_the_headers_of_the_contract() {
+    let seen = one_request(&Format::Json, b"{\"title\": \"Hi\"}").await;
+    assert_eq!(
+        (seen.method, seen.version),
+        (Method::POST, Version::HTTP_11)
+    );
+    assert_eq!(seen.uri, "/hook/a%20b?token=1");
+    for (name, value) in [
+        ("content-type", "application/json"),
+        ("webhook-id", "e-1"),
+        ("webhook-timestamp", "1614265330"),
+        (
+            "user-agent",
+            concat!("cdc-relay/", env!("CARGO_PKG_VERSION")),
+        ),
+        ("authorization", "Bearer x"),
+        ("traceparent", "00-1-2-01"),
+    ] {
+        assert_eq!(seen.headers[name], value, "{name}");
+    }
+    for name in ["webhook-signature", "accept-encoding", "accept"] {
+        assert!(!seen.headers.contains_key(name), "{name}");
+    }
+    assert_eq!(
+        seen.body,
+        r#"{"id":"e-1","type":"post.created","timestamp":"1970-01-01T00:00:00.000Z","subject":"ann","data":{"title": "Hi"}}"#
+    );
+}
+
+#[tokio::test]
+async fn signs_what_it_sends() {
+    let receiver = Receiver::answering(|_| status(204)).await;
+    assert_eq!(
+        send(&client(), &receiver.url()).await.class(),
+        Class::Delivered
+    );
+    let seen = &receiver.seen()[0];
+    assert_eq!(seen.headers["webhook-id"], "msg_p5jXN8AQM9LWM0D4loKWxJek");
+    assert_eq!(seen.headers["webhook-timestamp"], "1614265330");
+    assert_eq!(
+        seen.headers["webhook-signature"],
+        "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+    );
+    assert_eq!(seen.body, "{\"test\": 2432232314}");
+}
+
+#[tokio::test]
+async fn tells_jandi_what_it_asks_for() {
+    let seen = one_request(&Format::Jandi, b"{\"title\":\"Hi\"}").await;
+    assert_eq!(
+        seen.headers["accept"],
+        "application/vnd.tosslab.jandi-v2+json"
+    );
+    assert_eq!(seen.headers["content-type"], "application/json");
+    assert_eq!(seen.body, r##"{"body":"Hi","connectColor":"#FAC11B"}"##);
+}
+
+#[tokio::test]
+async fn names_cloud_events_by_their_media_type() {
+    let seen = one_request(&Format::CloudEvents, b"1").await;
+    assert_eq!(seen.headers["content-type"], "application/cloudevents+json");
+}
+
+#[tokio::test]
+async fn sends_an_empty_body() {
+    let receiver = Receiver::answering(|_| status(200)).await;
+    let attempt = crate::setup::send_body(
+        &client(),
+        &receiver.url(),
+        &Body::new("text/plain", &b""[..]),
+    )
+    .await;
+    assert_eq!(attempt.class(), Class::Delivered);
+    assert_eq!(
+        receiver.seen()[0].headers["webhook-signature"],
+        "v1,v48jdbgvh29KJz2Qc+ghw8G6vG3nAKnujWBg8oM/62A="
+    );
+}
