@@ -117,6 +117,9 @@ mod tests {
             names.collect::<Vec<_>>()
         };
         assert_eq!(names(Part::Outbox), ["outbox", "emit", "emit_message"]);
-        assert_eq!(names(Part::Store), ["failed_event"]);
+        assert_eq!(
+            names(Part::Store),
+            ["failed_event", "failed_event_part", "lane", "notifier"]
+        );
     }
 }

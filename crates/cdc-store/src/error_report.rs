@@ -10,16 +10,20 @@ const CODE_BYTES: usize = 200;
 const MESSAGE_BYTES: usize = 4096;
 /// Causes of one error; those beyond are dropped.
 const CAUSES: usize = 16;
+/// Bytes of a backtrace.
+const BACKTRACE_BYTES: usize = 16 * 1024;
 
 /// Why an event failed: a stable code, a message, and the causes below it, outermost first.
 ///
-/// Bounded: 200 bytes of code, 4096 of message, 16 causes of 4096 bytes each; longer texts are cut and end in `…`.
+/// Bounded: 200 bytes of code, 4096 of message, 16 causes of 4096 bytes each, 16 KiB of backtrace; longer texts are cut
+/// and end in `…`.
 /// NUL is replaced. It must not contain secrets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ErrorReport {
     code: String,
     message: String,
     chain: Vec<String>,
+    backtrace: Option<String>,
 }
 
 impl ErrorReport {
@@ -33,6 +37,7 @@ impl ErrorReport {
                 .take(CAUSES)
                 .map(|cause| bounded(cause, MESSAGE_BYTES))
                 .collect(),
+            backtrace: None,
         }
     }
 
@@ -41,6 +46,15 @@ impl ErrorReport {
         let sources = std::iter::successors(error.source(), |cause| (*cause).source());
         let chain: Vec<String> = sources.take(CAUSES).map(ToString::to_string).collect();
         Self::new(code, &error.to_string(), chain.iter().map(String::as_str))
+    }
+
+    /// The report with where it happened.
+    #[must_use]
+    pub fn with_backtrace(self, backtrace: Option<&str>) -> Self {
+        Self {
+            backtrace: backtrace.map(|text| bounded(text, BACKTRACE_BYTES)),
+            ..self
+        }
     }
 
     /// The stable code.
@@ -59,6 +73,12 @@ impl ErrorReport {
     #[must_use]
     pub fn chain(&self) -> &[String] {
         &self.chain
+    }
+
+    /// Where it happened, if that is known.
+    #[must_use]
+    pub fn backtrace(&self) -> Option<&str> {
+        self.backtrace.as_deref()
     }
 }
 
@@ -79,7 +99,9 @@ mod tests {
         assert_eq!(report.chain()[0], "level 98");
 
         let long = "x".repeat(100_000);
-        let report = ErrorReport::new(&long, &long, std::iter::repeat_n(long.as_str(), 100));
+        let report = ErrorReport::new(&long, &long, std::iter::repeat_n(long.as_str(), 100))
+            .with_backtrace(Some(&long));
+        assert_eq!(report.backtrace().unwrap().len(), BACKTRACE_BYTES);
         let bytes: usize = report.chain().iter().map(String::len).sum();
         assert!(report.code().len() <= CODE_BYTES && report.message().len() <= MESSAGE_BYTES);
         assert!(bytes <= CAUSES * MESSAGE_BYTES);

@@ -5,11 +5,11 @@ use std::num::NonZeroU32;
 use std::str::FromStr;
 use std::time::SystemTime;
 
-use cdc_event::EventId;
+use cdc_event::{EventId, KafkaPosition};
 
 use crate::error_report::ErrorReport;
 use crate::fingerprint::Fingerprint;
-use crate::origin::{KafkaPosition, Origin};
+use crate::origin::Origin;
 use crate::record::{Contents, Target};
 use crate::status::Status;
 
@@ -30,7 +30,7 @@ pub struct NewFailedEvent {
     pub contents: Contents,
     /// Why it failed.
     pub error: ErrorReport,
-    /// How often it failed.
+    /// How often it failed; of a consumer, over all retries and replays.
     pub attempts: NonZeroU32,
     /// When it failed first; `None` is now.
     pub first_failed_at: Option<SystemTime>,
@@ -54,7 +54,7 @@ pub struct FailedEvent {
     pub key: Option<Vec<u8>>,
     /// Bytes of the record's value; `None` when it has none.
     pub payload_bytes: Option<u64>,
-    /// Why it failed last.
+    /// Why it failed last; a list leaves the backtrace out.
     pub error: ErrorReport,
     /// How often it failed.
     pub attempts: u32,
@@ -98,6 +98,15 @@ pub struct Action {
     pub actor: String,
     /// What they had to say.
     pub note: Option<String>,
+    /// The payload that the event had before, if they replaced it.
+    pub replaced: Option<ReplacedPayload>,
+}
+
+/// A payload that was replaced by another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReplacedPayload {
+    /// What it was; `None` is Kafka's null.
+    pub payload: Option<Vec<u8>>,
 }
 
 impl FailedEventId {

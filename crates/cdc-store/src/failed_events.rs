@@ -1,6 +1,8 @@
 //! The store of failed events.
 
+mod alerts;
 mod claim;
+mod correct;
 mod discard;
 mod list;
 mod record;
@@ -12,6 +14,7 @@ use pg_replication::{Client, ConnectOptions, connect_client};
 
 use crate::error::Error;
 
+pub use alerts::{AlertClaim, AlertSettings};
 pub use claim::{Claim, ClaimedEvent};
 pub use list::Selected;
 pub use stats::{Group, Stats, StatusCount};

@@ -17,6 +17,8 @@ pub struct Filter {
     pub statuses: Vec<Status>,
     /// The topic that a replay sends to, or that a consumer read from.
     pub topic: Option<String>,
+    /// The consumer group that failed.
+    pub group: Option<String>,
     /// The key, byte for byte.
     pub key: Option<Vec<u8>>,
     /// The error's code.
@@ -37,11 +39,15 @@ pub(crate) const CONDITION: &str = "($1 IS NULL OR status = ANY ($1))
        AND ($5 IS NULL OR fingerprint = $5)
        AND ($6 IS NULL OR last_failed_at < now() - make_interval(secs => $6))
        AND ($7 IS NULL OR last_failed_at >= now() - make_interval(secs => $7))
-       AND ($8 IS NULL OR id = ANY ($8))";
+       AND ($8 IS NULL OR id = ANY ($8))
+       AND ($9 IS NULL OR consumer_group = $9)";
+
+/// The parameter after those of [`CONDITION`].
+pub(crate) const LIMIT: &str = "$10";
 
 /// The order in which events are replayed: that of their origin.
 pub(crate) const REPLAY_ORDER: &str = "source, system_id, slot, commit_lsn, change_index, \
-     consumer_group, origin_topic, origin_partition, origin_offset, id";
+     consumer_group, origin_topic, origin_partition, origin_offset, part, id";
 
 /// The values of a filter's parameters.
 pub(crate) struct Bound<'a> {
@@ -53,6 +59,7 @@ pub(crate) struct Bound<'a> {
     older_than: Option<f64>,
     newer_than: Option<f64>,
     ids: Option<Vec<i64>>,
+    group: Option<&'a str>,
 }
 
 impl Filter {
@@ -67,12 +74,13 @@ impl Filter {
             older_than: self.older_than.map(seconds),
             newer_than: self.newer_than.map(seconds),
             ids: (!self.ids.is_empty()).then(|| self.ids.iter().map(|id| id.get()).collect()),
+            group: self.group.as_deref(),
         }
     }
 }
 
 impl Bound<'_> {
-    /// `$1` to `$8`.
+    /// `$1` to `$9`.
     pub(crate) fn parameters(&self) -> Vec<(&(dyn ToSql + Sync), Type)> {
         vec![
             (&self.statuses, Type::TEXT_ARRAY),
@@ -83,6 +91,7 @@ impl Bound<'_> {
             (&self.older_than, Type::FLOAT8),
             (&self.newer_than, Type::FLOAT8),
             (&self.ids, Type::INT8_ARRAY),
+            (&self.group, Type::TEXT),
         ]
     }
 }

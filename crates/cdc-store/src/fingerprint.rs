@@ -25,7 +25,7 @@ impl Fingerprint {
                 target.map_or("", |target| target.topic.as_str()),
             ),
             // The target may be one of many retry topics; what matters is where the trouble began.
-            Origin::Consumer { group, record } => (group.as_str(), record.topic.as_str()),
+            Origin::Consumer { group, record, .. } => (group.as_str(), record.topic.as_str()),
         };
         let mut digest = Context::new(&SHA256);
         for part in [origin.source().as_str(), scope, topic, error.code()] {
@@ -63,7 +63,7 @@ impl fmt::Display for Fingerprint {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::origin::KafkaPosition;
+    use cdc_event::KafkaPosition;
 
     fn of(group: &str, topic: &str, offset: i64, error: &ErrorReport) -> Fingerprint {
         let record = KafkaPosition {
@@ -79,6 +79,7 @@ mod tests {
             &Origin::Consumer {
                 group: group.into(),
                 record,
+                part: None,
             },
             Some(&target),
             error,

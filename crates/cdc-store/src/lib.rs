@@ -3,9 +3,10 @@
 //! * [`FailedEvents::record`] stores events, durably and each once, before they count as dealt with.
 //! * [`FailedEvents::claim`] gives them out again, to one replay at a time; the [`Claim`] is what settles them.
 //! * [`FailedEvents::list`], [`get`](FailedEvents::get) and [`stats`](FailedEvents::stats) show them.
+//! * [`FailedEvents::claim_alerts`] says what is to be told, to one instance of many.
 //!
-//! The tables are those of `sql/V4__failed_event.sql`. They serve the relay, which stores what Kafka refuses, and
-//! consumers, which store their dead letters.
+//! The tables are those of `sql/V4__failed_event.sql` and `sql/V5__failed_event_part.sql`. They serve the relay, which
+//! stores what Kafka refuses, and consumers, which store their dead letters.
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -37,12 +38,18 @@ mod record;
 mod status;
 mod text;
 
+pub use cdc_event::KafkaPosition;
 pub use error::Error;
 pub use error_report::ErrorReport;
-pub use failed_event::{Action, FailedEvent, FailedEventDetails, FailedEventId, NewFailedEvent};
-pub use failed_events::{Claim, ClaimedEvent, FailedEvents, Group, Selected, Stats, StatusCount};
+pub use failed_event::{
+    Action, FailedEvent, FailedEventDetails, FailedEventId, NewFailedEvent, ReplacedPayload,
+};
+pub use failed_events::{
+    AlertClaim, AlertSettings, Claim, ClaimedEvent, FailedEvents, Group, Selected, Stats,
+    StatusCount,
+};
 pub use filter::Filter;
 pub use fingerprint::Fingerprint;
-pub use origin::{KafkaPosition, Origin, Source};
+pub use origin::{Origin, Source};
 pub use record::{Contents, Target};
 pub use status::{Status, UnknownStatus};

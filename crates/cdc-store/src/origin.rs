@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use cdc_event::Position;
+use cdc_event::{KafkaPosition, PartId, Position};
 use pg_replication::{SlotName, SystemId};
 
 /// Where a failed event came from. Two failures with the same origin and event id are one event.
@@ -23,18 +23,9 @@ pub enum Origin {
         group: String,
         /// The record that the group failed at first, before any retry topic.
         record: KafkaPosition,
+        /// Which part of it; `None` is all of it.
+        part: Option<PartId>,
     },
-}
-
-/// A record of a topic.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct KafkaPosition {
-    /// The topic.
-    pub topic: String,
-    /// The partition, from 0.
-    pub partition: i32,
-    /// The offset, from 0.
-    pub offset: i64,
 }
 
 /// Which side an event failed at.
@@ -72,14 +63,15 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Relay { slot, position, .. } => write!(f, "slot {slot} at {position}"),
-            Self::Consumer { group, record } => write!(f, "group {group} at {record}"),
+            Self::Consumer {
+                group,
+                record,
+                part,
+            } => {
+                write!(f, "group {group} at {record}")?;
+                part.iter().try_for_each(|part| write!(f, ", part {part}"))
+            }
         }
-    }
-}
-
-impl fmt::Display for KafkaPosition {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}[{}]@{}", self.topic, self.partition, self.offset)
     }
 }
 

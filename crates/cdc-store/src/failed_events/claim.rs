@@ -1,13 +1,16 @@
 //! Gives failed events out to be sent again.
 
-use std::time::Duration;
+use std::num::NonZeroU32;
+use std::time::{Duration, SystemTime};
 
+use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 use super::FailedEvents;
 use super::list::UNHELD;
-use super::row::{column, contents, id, origin, target};
+use super::row::{column, contents, error, id, origin, target};
 use crate::error::Error;
+use crate::error_report::ErrorReport;
 use crate::failed_event::FailedEventId;
 use crate::origin::Origin;
 use crate::record::{Contents, Target};
@@ -35,6 +38,12 @@ pub struct ClaimedEvent {
     pub target: Target,
     /// What.
     pub contents: Contents,
+    /// How often it failed.
+    pub attempts: NonZeroU32,
+    /// When it failed first.
+    pub first_failed_at: SystemTime,
+    /// Why it failed last, without backtrace.
+    pub error: ErrorReport,
 }
 
 impl FailedEvents {
@@ -110,10 +119,20 @@ impl FailedEvents {
                     Error::unreadable("topic", "an event without topic was claimed")
                 })?,
                 contents: contents(row)?,
+                attempts: attempts(row)?,
+                first_failed_at: column(row, "first_failed_at")?,
+                error: error(row)?,
             });
         }
         Ok(claim)
     }
+}
+
+/// The table has none that were never tried.
+fn attempts(row: &Row) -> Result<NonZeroU32, Error> {
+    let attempts: i32 = column(row, "attempts")?;
+    NonZeroU32::new(attempts.unsigned_abs())
+        .ok_or_else(|| Error::unreadable("attempts", "an event that never failed"))
 }
 
 pub(super) fn numbers(ids: &[FailedEventId]) -> Vec<i64> {

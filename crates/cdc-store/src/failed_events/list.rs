@@ -4,10 +4,14 @@ use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 use super::FailedEvents;
-use super::row::{SUMMARY, column, contents, failed_event, id, parsed};
+use super::claim::numbers;
+use super::row::{SUMMARY, column, contents, failed_event, id, origin, parsed};
 use crate::error::Error;
-use crate::failed_event::{Action, FailedEvent, FailedEventDetails, FailedEventId};
-use crate::filter::{CONDITION, Filter, REPLAY_ORDER};
+use crate::failed_event::{
+    Action, FailedEvent, FailedEventDetails, FailedEventId, ReplacedPayload,
+};
+use crate::filter::{CONDITION, Filter, LIMIT, REPLAY_ORDER};
+use crate::origin::Origin;
 
 /// A failed event that can be dealt with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +35,7 @@ impl FailedEvents {
     /// [`Error::Postgres`], [`Error::Unreadable`].
     pub async fn list(&mut self, filter: &Filter, limit: u32) -> Result<Vec<FailedEvent>, Error> {
         let sql = format!(
-            "SELECT {SUMMARY} FROM cdc.failed_event WHERE {CONDITION} ORDER BY last_failed_at DESC, id DESC LIMIT $9"
+            "SELECT {SUMMARY} FROM cdc.failed_event WHERE {CONDITION} ORDER BY last_failed_at DESC, id DESC LIMIT {LIMIT}"
         );
         let rows = self.filtered(&sql, filter, limit).await?;
         rows.iter().map(failed_event).collect()
@@ -49,7 +53,7 @@ impl FailedEvents {
     pub async fn select(&mut self, filter: &Filter, limit: u32) -> Result<Vec<Selected>, Error> {
         let sql = format!(
             "SELECT id, topic IS NOT NULL AS replayable FROM cdc.failed_event
-              WHERE {CONDITION} AND {UNHELD} ORDER BY {REPLAY_ORDER} LIMIT $9"
+              WHERE {CONDITION} AND {UNHELD} ORDER BY {REPLAY_ORDER} LIMIT {LIMIT}"
         );
         let rows = self.filtered(&sql, filter, limit).await?;
         let selected = |row: &Row| {
@@ -76,7 +80,7 @@ impl FailedEvents {
         let read = Error::while_("read a failed event");
         let number = wanted.get();
         let sql = format!(
-            "SELECT {SUMMARY}, payload, headers, record_timestamp FROM cdc.failed_event WHERE id = $1"
+            "SELECT {SUMMARY}, error_backtrace, payload, headers, record_timestamp FROM cdc.failed_event WHERE id = $1"
         );
         let Some(row) = client
             .query_typed_opt(&sql, &[(&number, Type::INT8)])
@@ -87,16 +91,47 @@ impl FailedEvents {
         };
         let actions = client
             .query_typed(
-                "SELECT status, at, actor, note FROM cdc.failed_event_action WHERE failed_event_id = $1 ORDER BY id",
+                "SELECT status, at, actor, note, payload_replaced, replaced_payload
+                   FROM cdc.failed_event_action WHERE failed_event_id = $1 ORDER BY id",
                 &[(&number, Type::INT8)],
             )
             .await
             .map_err(&read)?;
+        let event = failed_event(&row)?;
+        let backtrace: Option<&str> = column(&row, "error_backtrace")?;
         Ok(Some(FailedEventDetails {
-            event: failed_event(&row)?,
+            event: FailedEvent {
+                error: event.error.with_backtrace(backtrace),
+                ..event
+            },
             contents: contents(&row)?,
             actions: actions.iter().map(action).collect::<Result<_, _>>()?,
         }))
+    }
+
+    /// Where the failed events of these numbers came from; those that do not exist are left out.
+    ///
+    /// For a dead letter that says which failed event it was replayed from, and has lost where that came from. Cancel
+    /// safe.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Postgres`], [`Error::Unreadable`].
+    pub async fn origins(
+        &mut self,
+        ids: &[FailedEventId],
+    ) -> Result<Vec<(FailedEventId, Origin)>, Error> {
+        let numbers = numbers(ids);
+        let sql = format!("SELECT {SUMMARY} FROM cdc.failed_event WHERE id = ANY ($1)");
+        let rows = self
+            .client()
+            .await?
+            .query_typed(&sql, &[(&numbers, Type::INT8_ARRAY)])
+            .await
+            .map_err(Error::while_("look up failed events"))?;
+        rows.iter()
+            .map(|row| Ok((id(row)?, origin(row)?)))
+            .collect()
     }
 
     async fn filtered(
@@ -118,10 +153,15 @@ impl FailedEvents {
 }
 
 fn action(row: &Row) -> Result<Action, Error> {
+    let replaced: bool = column(row, "payload_replaced")?;
+    let replaced = replaced.then(|| column(row, "replaced_payload"));
     Ok(Action {
         status: parsed(row, "status")?,
         at: column(row, "at")?,
         actor: column(row, "actor")?,
         note: column(row, "note")?,
+        replaced: replaced
+            .transpose()?
+            .map(|payload| ReplacedPayload { payload }),
     })
 }

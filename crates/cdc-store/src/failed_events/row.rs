@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use cdc_event::{ChangeIndex, Headers, Position};
+use cdc_event::{ChangeIndex, Headers, KafkaPosition, PartId, Position};
 use pg_lsn::Lsn;
 use serde_json::Value;
 use tokio_postgres::Row;
@@ -12,12 +12,12 @@ use crate::error::Error;
 use crate::error_report::ErrorReport;
 use crate::failed_event::{FailedEvent, FailedEventId};
 use crate::fingerprint::Fingerprint;
-use crate::origin::{KafkaPosition, Origin, Source};
+use crate::origin::{Origin, Source};
 use crate::record::{Contents, Target, headers_from_json};
 
 /// Everything but the bulk.
 pub(super) const SUMMARY: &str = "id, source, event_id, system_id, slot, commit_lsn, change_index, \
-     consumer_group, origin_topic, origin_partition, origin_offset, topic, partition, key, \
+     consumer_group, origin_topic, origin_partition, origin_offset, part, topic, partition, key, \
      octet_length(payload)::bigint AS payload_bytes, error_code, error_message, error_chain, attempts, \
      first_failed_at, last_failed_at, fingerprint, status, status_changed_at, status_changed_by, note, lease_until";
 
@@ -85,7 +85,7 @@ fn headers(row: &Row) -> Result<Headers, Error> {
     headers_from_json(column(row, "headers")?).map_err(|error| Error::unreadable("headers", error))
 }
 
-fn error(row: &Row) -> Result<ErrorReport, Error> {
+pub(super) fn error(row: &Row) -> Result<ErrorReport, Error> {
     let chain: Vec<String> = serde_json::from_value(column::<Value>(row, "error_chain")?)
         .map_err(|error| Error::unreadable("error_chain", error))?;
     Ok(ErrorReport::new(
@@ -116,5 +116,12 @@ pub(super) fn origin(row: &Row) -> Result<Origin, Error> {
             partition: column(row, "origin_partition")?,
             offset: column(row, "origin_offset")?,
         },
+        part: part(row)?,
     })
+}
+
+fn part(row: &Row) -> Result<Option<PartId>, Error> {
+    let name: &str = column(row, "part")?;
+    let part = (!name.is_empty()).then(|| PartId::new(name)).transpose();
+    part.map_err(|error| Error::unreadable("part", error))
 }

@@ -57,6 +57,10 @@ impl FailedEvents {
         failures: &[(&ClaimedEvent, ErrorReport)],
     ) -> Result<Vec<FailedEventId>, Error> {
         let ids: Vec<_> = failures.iter().map(|(event, _)| event.id).collect();
+        let backtraces: Vec<_> = failures
+            .iter()
+            .map(|(_, error)| error.backtrace())
+            .collect();
         let codes: Vec<_> = failures.iter().map(|(_, error)| error.code()).collect();
         let messages: Vec<_> = failures.iter().map(|(_, error)| error.message()).collect();
         let chains: Vec<serde_json::Value> = failures
@@ -72,13 +76,14 @@ impl FailedEvents {
             "'open'",
             ", last_failed_at = now(), attempts = least(event.attempts::bigint + 1, 2147483647), \
              error_code = given.code, error_message = given.message, error_chain = given.chain, \
-             fingerprint = given.fingerprint",
-            ", $4, $5, $6, $7",
+             error_backtrace = given.backtrace, fingerprint = given.fingerprint",
+            ", $4, $5, $6, $7, $8",
         );
-        let more: [(&(dyn ToSql + Sync), Type); 4] = [
+        let more: [(&(dyn ToSql + Sync), Type); 5] = [
             (&codes, Type::TEXT_ARRAY),
             (&messages, Type::TEXT_ARRAY),
             (&chains, Type::JSONB_ARRAY),
+            (&backtraces, Type::TEXT_ARRAY),
             (&fingerprints, Type::TEXT_ARRAY),
         ];
         self.settled(&sql, claim, &ids, &more).await
@@ -116,7 +121,7 @@ fn settle(status: &str, more: &str, given: &str) -> String {
     let names = if given.is_empty() {
         "id"
     } else {
-        "id, code, message, chain, fingerprint"
+        "id, code, message, chain, backtrace, fingerprint"
     };
     format!(
         "WITH settled AS (

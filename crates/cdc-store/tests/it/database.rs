@@ -6,7 +6,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use cdc_store::FailedEvents;
 use pg_replication::{Client, ConnectOptions, connect_client};
 
-const MIGRATION: &str = include_str!("../../../../sql/V4__failed_event.sql");
+const MIGRATIONS: [&str; 2] = [
+    include_str!("../../../../sql/V4__failed_event.sql"),
+    include_str!("../../../../sql/V5__failed_event_part.sql"),
+];
 
 /// A database that goes away with this value.
 #[derive(Debug)]
@@ -20,7 +23,9 @@ impl Database {
     pub(crate) async fn create() -> Self {
         let database = Self::empty().await;
         database.execute("CREATE SCHEMA cdc").await;
-        database.execute(MIGRATION).await;
+        for migration in MIGRATIONS {
+            database.execute(migration).await;
+        }
         database
     }
 

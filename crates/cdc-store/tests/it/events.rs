@@ -29,6 +29,7 @@ pub(crate) fn of_consumer(group: &str, offset: i64) -> NewFailedEvent {
     let origin = Origin::Consumer {
         group: group.into(),
         record,
+        part: None,
     };
     failed(origin, &format!("event-{offset}"))
 }

@@ -3,13 +3,13 @@
 use std::borrow::Cow;
 use std::time::SystemTime;
 
-use cdc_event::EventId;
+use cdc_event::{EventId, KafkaPosition, PartId};
 use serde_json::Value;
 use tokio_postgres::types::{PgLsn, ToSql, Type};
 
 use crate::failed_event::NewFailedEvent;
 use crate::fingerprint::Fingerprint;
-use crate::origin::{KafkaPosition, Origin};
+use crate::origin::Origin;
 use crate::record::headers_to_json;
 use crate::text::without_nul;
 
@@ -22,6 +22,7 @@ pub(super) struct Columns<'a> {
     change_index: Vec<Option<i64>>,
     consumer_group: Vec<Option<Cow<'a, str>>>,
     origin: Position<'a>,
+    part: Vec<&'a str>,
     dead_letter: Position<'a>,
     topic: Vec<Option<&'a str>>,
     partition: Vec<Option<i32>>,
@@ -32,6 +33,7 @@ pub(super) struct Columns<'a> {
     error_code: Vec<&'a str>,
     error_message: Vec<&'a str>,
     error_chain: Vec<Value>,
+    error_backtrace: Vec<Option<&'a str>>,
     attempts: Vec<i32>,
     first_failed_at: Vec<Option<SystemTime>>,
     fingerprint: Vec<String>,
@@ -78,6 +80,7 @@ impl<'a> Columns<'a> {
         self.error_code.push(event.error.code());
         self.error_message.push(event.error.message());
         self.error_chain.push(event.error.chain().into());
+        self.error_backtrace.push(event.error.backtrace());
         self.attempts
             .push(i32::try_from(event.attempts.get()).unwrap_or(i32::MAX));
         // Both are somebody else's word: PostgreSQL keeps no time before the epoch's year that makes sense here, and
@@ -96,7 +99,11 @@ impl<'a> Columns<'a> {
                 slot,
                 position,
             } => (Some((system_id, slot, position)), None),
-            Origin::Consumer { group, record } => (None, Some((group, record))),
+            Origin::Consumer {
+                group,
+                record,
+                part,
+            } => (None, Some((group, record, part))),
         };
         self.system_id
             .push(relay.map(|(system_id, ..)| system_id.get().to_string()));
@@ -106,8 +113,10 @@ impl<'a> Columns<'a> {
         self.change_index
             .push(relay.map(|(_, _, position)| saturating(position.index.get())));
         self.consumer_group
-            .push(consumer.map(|(group, _)| without_nul(group)));
-        self.origin.push(consumer.map(|(_, record)| record));
+            .push(consumer.map(|(group, ..)| without_nul(group)));
+        self.origin.push(consumer.map(|(_, record, _)| record));
+        let part = consumer.and_then(|(.., part)| part.as_ref());
+        self.part.push(part.map_or("", PartId::as_str));
     }
 
     /// In the order of [`COLUMNS`](super::statement::COLUMNS).
@@ -122,6 +131,7 @@ impl<'a> Columns<'a> {
             (&self.origin.topic, Type::TEXT_ARRAY),
             (&self.origin.partition, Type::INT4_ARRAY),
             (&self.origin.offset, Type::INT8_ARRAY),
+            (&self.part, Type::TEXT_ARRAY),
             (&self.dead_letter.topic, Type::TEXT_ARRAY),
             (&self.dead_letter.partition, Type::INT4_ARRAY),
             (&self.dead_letter.offset, Type::INT8_ARRAY),
@@ -134,6 +144,7 @@ impl<'a> Columns<'a> {
             (&self.error_code, Type::TEXT_ARRAY),
             (&self.error_message, Type::TEXT_ARRAY),
             (&self.error_chain, Type::JSONB_ARRAY),
+            (&self.error_backtrace, Type::TEXT_ARRAY),
             (&self.attempts, Type::INT4_ARRAY),
             (&self.first_failed_at, Type::TIMESTAMPTZ_ARRAY),
             (&self.fingerprint, Type::TEXT_ARRAY),
