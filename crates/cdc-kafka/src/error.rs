@@ -39,8 +39,17 @@ pub enum Error {
         detail: String,
     },
 
-    /// The thread that serves delivery reports cannot be started.
-    #[error("the thread for delivery reports cannot be started")]
+    /// A consumer was asked for that cannot be.
+    #[error("the consumer of group {group:?} cannot be started: {reason}")]
+    InvalidConsumer {
+        /// The group.
+        group: String,
+        /// What is wrong with its settings.
+        reason: &'static str,
+    },
+
+    /// The thread that serves a client cannot be started.
+    #[error("the thread that serves a Kafka client cannot be started")]
     Thread(#[source] Arc<io::Error>),
 
     /// A record was not taken or not delivered.
@@ -62,8 +71,8 @@ pub enum Error {
         reason: &'static str,
     },
 
-    /// The producer is in a state that it cannot leave; it takes no more records.
-    #[error("the Kafka producer cannot go on: {detail}")]
+    /// The producer or consumer is in a state that it cannot leave; it takes no more records, or has none.
+    #[error("the Kafka client cannot go on: {detail}")]
     Fatal {
         /// librdkafka's words.
         detail: String,
@@ -97,6 +106,18 @@ pub enum Error {
     #[error("trouble with a Kafka broker: {detail}")]
     Broker {
         /// librdkafka's words, with the broker's address.
+        detail: String,
+        /// librdkafka's code.
+        #[source]
+        code: KafkaCode,
+    },
+
+    /// Something does not work for a member of a group; it goes on trying by itself.
+    #[error("trouble in the consumer group {group:?}: {detail}")]
+    Consume {
+        /// The group.
+        group: Box<str>,
+        /// What does not work, partly in librdkafka's words.
         detail: String,
         /// librdkafka's code.
         #[source]
@@ -151,11 +172,13 @@ impl Error {
             | Self::Fatal { code, .. }
             | Self::Transaction { code, .. }
             | Self::Broker { code, .. }
+            | Self::Consume { code, .. }
             | Self::Unreachable { code, .. }
             | Self::Topic { code, .. } => Some(*code),
             Self::RefusedProperty { .. }
             | Self::InvalidProperty { .. }
             | Self::ClientCreation { .. }
+            | Self::InvalidConsumer { .. }
             | Self::Thread(_)
             | Self::InvalidRecord { .. }
             | Self::OutOfTurn { .. }

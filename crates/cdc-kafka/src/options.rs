@@ -12,9 +12,10 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::KafkaError;
 
 use self::properties::{
-    CLIENT_DEFAULTS, PRODUCER_DEFAULTS, PRODUCER_FIXED, READER_DEFAULTS, READER_FIXED, REFUSED,
-    REFUSED_OF_CONSUMERS, Refused, TRANSACTIONAL_DEFAULTS,
+    CLIENT_DEFAULTS, GROUP_DEFAULTS, GROUP_FIXED, PRODUCER_DEFAULTS, PRODUCER_FIXED,
+    READER_DEFAULTS, READER_FIXED, REFUSED, REFUSED_OF_CONSUMERS, Refused, TRANSACTIONAL_DEFAULTS,
 };
+use crate::consumer::ConsumerSettings;
 use crate::error::Error;
 use crate::producer::Limits;
 use crate::transactional::TransactionTimeout;
@@ -98,14 +99,34 @@ impl KafkaOptions {
     pub(crate) fn reader_config(&self) -> Result<ClientConfig, Error> {
         let mut config = self.base_config()?;
         set_all(&mut config, READER_DEFAULTS);
+        self.set_consumers(&mut config)?;
+        set_all(&mut config, READER_FIXED);
+        checked(config)
+    }
+
+    /// The configuration of a member of a consumer group.
+    pub(crate) fn group_config(&self, settings: &ConsumerSettings) -> Result<ClientConfig, Error> {
+        settings.validate()?;
+        let mut config = self.base_config()?;
+        set_all(&mut config, GROUP_DEFAULTS);
+        config.set("session.timeout.ms", settings.session_timeout());
+        self.set_consumers(&mut config)?;
+        set_all(&mut config, GROUP_FIXED);
+        for (key, value) in settings.properties() {
+            config.set(key, value);
+        }
+        checked(config)
+    }
+
+    /// What a user sets for consumers.
+    fn set_consumers(&self, config: &mut ClientConfig) -> Result<(), Error> {
         refuse_fixed(&self.consumer, REFUSED)?;
         refuse_fixed(&self.client, REFUSED_OF_CONSUMERS)?;
         refuse_fixed(&self.consumer, REFUSED_OF_CONSUMERS)?;
         for (key, value) in self.client.iter().chain(&self.consumer) {
             config.set(key, value);
         }
-        set_all(&mut config, READER_FIXED);
-        checked(config)
+        Ok(())
     }
 
     fn unchecked_producer_config(

@@ -1,10 +1,55 @@
 //! A record on its way to Kafka, and one that came back.
 
+use std::fmt;
+use std::sync::Arc;
+
 use rdkafka::message::{Headers, Message};
 
 /// The number of a partition of a topic, from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Partition(pub i32);
+
+/// The place of a record in its partition, from 0. As a place to go on at, it is that behind the last record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Offset(pub i64);
+
+impl Offset {
+    /// The one behind it.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+}
+
+impl fmt::Display for Offset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+/// A partition with its topic. Cheap to clone.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TopicPartition {
+    /// The topic.
+    pub topic: Arc<str>,
+    /// The partition.
+    pub partition: Partition,
+}
+
+impl TopicPartition {
+    pub(crate) fn new(topic: &str, partition: i32) -> Self {
+        Self {
+            topic: topic.into(),
+            partition: Partition(partition),
+        }
+    }
+}
+
+impl fmt::Display for TopicPartition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}[{}]", self.topic, self.partition.0)
+    }
+}
 
 /// Milliseconds since the Unix epoch. Kafka keeps no finer time and refuses negative ones.
 ///

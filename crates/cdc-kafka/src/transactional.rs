@@ -2,6 +2,7 @@
 
 mod calls;
 mod error;
+mod offsets;
 mod settings;
 
 use std::time::{Duration, Instant};
@@ -12,13 +13,15 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use self::calls::InitError;
 pub use self::error::TransactionError;
+use self::offsets::GroupOffsets;
 pub use self::settings::{
     InvalidTransactionTimeout, InvalidTransactionalId, TransactionTimeout, TransactionalId,
 };
+use crate::consumer::GroupMetadata;
 use crate::error::Error;
 use crate::options::KafkaOptions;
 use crate::producer::{DeliveryContext, Limits, OrderedProducer, SendError};
-use crate::record::OutgoingRecord;
+use crate::record::{Offset, OutgoingRecord, TopicPartition};
 
 /// Sends records in transactions: readers of committed records see all of one or nothing of it, and nothing of a
 /// producer that was replaced.
@@ -40,6 +43,8 @@ pub struct TransactionalProducer {
     /// Whose turn it is.
     current: usize,
     state: State,
+    /// What is to be committed with the open transaction.
+    offsets: Option<GroupOffsets>,
     stop: CancellationToken,
     /// What runs on other threads must not go on without its owner.
     _stop_on_drop: DropGuard,
@@ -104,6 +109,7 @@ impl TransactionalProducer {
             producers: [make("0")?, make("1")?],
             current: 0,
             state: State::Idle,
+            offsets: None,
             _stop_on_drop: stop.clone().drop_guard(),
             stop,
         };
@@ -132,6 +138,28 @@ impl TransactionalProducer {
         })?;
         self.current = next;
         self.state = State::Open;
+        self.offsets = None;
+        Ok(())
+    }
+
+    /// Has the open transaction commit offsets of a consumer group too, each the one that the group is to go on at. A
+    /// second call replaces the first.
+    ///
+    /// The commit is [`TransactionError::Abortable`] when the group has moved on since `group` was taken: the
+    /// partitions may be another member's by now.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfTurn`] when no transaction is open.
+    pub fn set_offsets(
+        &mut self,
+        offsets: Vec<(TopicPartition, Offset)>,
+        group: GroupMetadata,
+    ) -> Result<(), Error> {
+        if !matches!(self.state, State::Open) {
+            return Err(self.out_of_turn("commit offsets in"));
+        }
+        self.offsets = Some(GroupOffsets::new(offsets, group));
         Ok(())
     }
 
@@ -168,7 +196,8 @@ impl TransactionalProducer {
                 State::Draining => {
                     self.producer().drained().await;
                     let (producer, stop) = (self.producer().native(), self.stop.clone());
-                    let commit = move || calls::commit(&producer, &stop);
+                    let offsets = self.offsets.take();
+                    let commit = move || calls::commit(&producer, offsets.as_ref(), &stop);
                     self.state = State::Committing(tokio::task::spawn_blocking(commit));
                 }
                 State::Committing(task) => {

@@ -45,7 +45,8 @@ impl Error {
         match self {
             Self::RefusedProperty { .. }
             | Self::InvalidProperty { .. }
-            | Self::ClientCreation { .. } => Disposition::Permanent,
+            | Self::ClientCreation { .. }
+            | Self::InvalidConsumer { .. } => Disposition::Permanent,
             Self::Thread(_) | Self::Abandoned | Self::Cancelled => Disposition::Transient,
             // The state of the producer is not what its owner believes: begin anew.
             Self::OutOfTurn { .. } => Disposition::Rebuild,
@@ -59,6 +60,14 @@ impl Error {
                 }
             },
             Self::Record { code, .. } => of_code(*code),
+            Self::Consume { code, .. } => match of_code(*code) {
+                // It may be created yet, and one that was deleted leaves the assignment by itself.
+                Disposition::Poison(PoisonReason::UnknownTopic) | Disposition::Rebuild => {
+                    Disposition::Transient
+                }
+                Disposition::Poison(_) => Disposition::Permanent,
+                kept @ (Disposition::Transient | Disposition::Permanent) => kept,
+            },
             Self::Broker { code, .. }
             | Self::Unreachable { code, .. }
             | Self::Topic { code, .. } => {
@@ -110,6 +119,8 @@ fn of_code(code: KafkaCode) -> Disposition {
         | Code::TransactionalIdAuthorizationFailed
         | Code::InvalidTransactionTimeout
         | Code::GroupAuthorizationFailed
+        // Another process has the same instance id: to go on would only drive that one out.
+        | Code::FencedInstanceId
         | Code::SecurityDisabled
         | Code::UnsupportedVersion
         | Code::UnsupportedFeature
@@ -205,6 +216,32 @@ mod tests {
             of_fatal(Code::ClusterAuthorizationFailed),
             Disposition::Permanent
         );
+    }
+
+    #[test]
+    fn a_consumer_waits_for_a_topic_but_not_for_a_permission() {
+        let of_consumer = |code| {
+            Error::Consume {
+                group: "g".into(),
+                detail: String::new(),
+                code: KafkaCode::new(code),
+            }
+            .disposition()
+        };
+        for code in [
+            Code::UnknownTopicOrPartition,
+            Code::RebalanceInProgress,
+            Code::BrokerTransportFailure,
+        ] {
+            assert_eq!(of_consumer(code), Disposition::Transient, "{code:?}");
+        }
+        for code in [
+            Code::TopicAuthorizationFailed,
+            Code::GroupAuthorizationFailed,
+            Code::Authentication,
+        ] {
+            assert_eq!(of_consumer(code), Disposition::Permanent, "{code:?}");
+        }
     }
 
     #[test]

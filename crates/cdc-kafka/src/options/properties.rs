@@ -68,6 +68,35 @@ pub(super) const READER_FIXED: &[(&str, &str)] = &[
     ("isolation.level", "read_committed"),
 ];
 
+/// What a member of a consumer group starts from; users may override it.
+pub(super) const GROUP_DEFAULTS: &[(&str, &str)] = &[
+    // What bounds the memory: with a queue for each partition, these two hold for each of them. An answer may go over
+    // it by `fetch.message.max.bytes`, which counts as it is compressed, and is small for that reason.
+    ("queued.max.messages.kbytes", "4096"),
+    ("queued.min.messages", "20000"),
+    ("fetch.message.max.bytes", "262144"),
+    ("fetch.max.bytes", "16777216"),
+    // The default of a second would be most of the time with queues as small as these.
+    ("fetch.queue.backoff.ms", "2"),
+    ("fetch.error.backoff.ms", "100"),
+    // A partition whose queue was full is asked for again only when the request before it is answered; one that waits
+    // for records of idle partitions holds it up this long.
+    ("fetch.wait.max.ms", "50"),
+    // How soon a topic or partition is found that was created later; the default is five minutes.
+    ("topic.metadata.refresh.interval.ms", "10000"),
+];
+
+/// What a member of a consumer group always has, whatever a user says.
+pub(super) const GROUP_FIXED: &[(&str, &str)] = &[
+    ("allow.auto.create.topics", "false"),
+    // For a committed offset that is out of range: rather twice than never.
+    ("auto.offset.reset", "earliest"),
+    ("enable.auto.commit", "true"),
+    ("enable.auto.offset.store", "false"),
+    ("enable.partition.eof", "false"),
+    ("isolation.level", "read_committed"),
+];
+
 /// Properties that a user may not set, under all their names, each with the reason.
 pub(super) const REFUSED: Refused = &[
     (
@@ -140,6 +169,10 @@ pub(super) const REFUSED_OF_CONSUMERS: Refused = &[
     (
         &["group.id", "group.protocol", "group.instance.id"],
         "the group has a setting of its own where one is joined",
+    ),
+    (
+        &["max.poll.interval.ms", "partition.assignment.strategy"],
+        "how partitions move has settings of its own where a group is joined",
     ),
     (
         &["allow.auto.create.topics"],

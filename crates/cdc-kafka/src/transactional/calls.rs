@@ -8,6 +8,7 @@ use rdkafka::producer::Producer;
 use tokio_util::sync::CancellationToken;
 
 use super::error::{TransactionError, Verdict};
+use super::offsets::GroupOffsets;
 use crate::code::KafkaCode;
 use crate::error::Error;
 use crate::producer::NativeProducer;
@@ -18,12 +19,16 @@ const SLICE: Duration = Duration::from_millis(500);
 /// Between calls that fail at once, for example because the coordinator is not known.
 const PAUSE: Duration = Duration::from_millis(20);
 
+/// Kafka's own topic of transactions.
+const COORDINATORS: &str = "__transaction_state";
+
 /// Fences older producers of the id, and waits until what they left open is ended.
 pub(super) fn init(
     producer: &NativeProducer,
     deadline: Instant,
     stop: &CancellationToken,
 ) -> Result<(), InitError> {
+    connect_to_any_broker(producer, deadline);
     let mut last = None;
     loop {
         let slice = SLICE.min(deadline.saturating_duration_since(Instant::now()));
@@ -40,6 +45,17 @@ pub(super) fn init(
         }
         last = Some(code);
         thread::park_timeout(PAUSE);
+    }
+}
+
+/// librdkafka looks for the coordinator at once if some broker is connected, and otherwise after half a second. It drops
+/// the connection of the bootstrap address once it has learned the brokers, and makes another only when it is asked
+/// something: hence two questions.
+fn connect_to_any_broker(producer: &NativeProducer, deadline: Instant) {
+    for _ in 0..2 {
+        let slice = SLICE.min(deadline.saturating_duration_since(Instant::now()));
+        // What it says does not matter, and whether it fails is seen right afterwards.
+        drop(producer.client().fetch_metadata(Some(COORDINATORS), slice));
     }
 }
 
@@ -66,8 +82,14 @@ pub(super) fn begin(producer: &NativeProducer) -> Result<(), TransactionError> {
 /// Commits a transaction whose every record has been reported. Tries again without end.
 pub(super) fn commit(
     producer: &NativeProducer,
+    offsets: Option<&GroupOffsets>,
     stop: &CancellationToken,
 ) -> Result<(), TransactionError> {
+    if let Some(offsets) = offsets {
+        insist(producer, "commit offsets in", stop, || {
+            producer.send_offsets_to_transaction(&offsets.list()?, offsets.group(), SLICE)
+        })?;
+    }
     forget_what_was_reported(producer);
     insist(producer, "commit", stop, || {
         producer.commit_transaction(SLICE)

@@ -8,6 +8,7 @@
 
 mod broker_errors;
 mod delivery;
+mod group;
 mod inspection;
 mod latest;
 mod limits;

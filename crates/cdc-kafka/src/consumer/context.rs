@@ -1,0 +1,215 @@
+//! What librdkafka calls, and what it leaves for the poll thread.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol};
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::types::{RDKafkaErrorCode, RDKafkaRespErr};
+use rdkafka::{ClientContext, Offset as NativeOffset, TopicPartitionList};
+
+use super::waker::Waker;
+use crate::client;
+use crate::code::KafkaCode;
+use crate::error::Error;
+use crate::record::{Offset, TopicPartition};
+
+/// librdkafka's consumer with our context.
+pub(super) type Client = BaseConsumer<Context>;
+
+/// What librdkafka calls.
+pub(super) struct Context(pub(super) Arc<News>);
+
+/// What has been heard and not been dealt with.
+pub(super) struct News {
+    group: Box<str>,
+    heard: Mutex<Heard>,
+    /// Counts callbacks: a poll does not tell whether it served one or found nothing.
+    served: AtomicU64,
+    closing: AtomicBool,
+    /// Nobody is asked any more: partitions are given back in the callback.
+    unattended: AtomicBool,
+    pub(super) waker: Waker,
+}
+
+#[derive(Default)]
+struct Heard {
+    /// One at a time: the next one comes when the last has been answered.
+    rebalances: VecDeque<Asked>,
+    /// As many as are in flight, which are few: the timer's, and that of a revocation.
+    commits: Vec<Commit>,
+    troubles: VecDeque<Error>,
+}
+
+/// What the group asks of its member.
+#[derive(Debug)]
+pub(super) enum Asked {
+    Assign(Vec<TopicPartition>),
+    Revoke(Vec<TopicPartition>),
+    /// Like a revocation, but too late to ask for anything.
+    Lost(Vec<TopicPartition>),
+}
+
+/// What became of a commit: for each partition the offset, or why it is not committed.
+pub(super) type Commit = Vec<(TopicPartition, Result<Offset, KafkaCode>)>;
+
+/// More than these, not taken, would be the same again.
+const MOST_TROUBLES: usize = 32;
+
+impl News {
+    pub(super) fn new(group: &str) -> Self {
+        Self {
+            group: group.into(),
+            heard: Mutex::default(),
+            served: AtomicU64::new(0),
+            closing: AtomicBool::new(false),
+            unattended: AtomicBool::new(false),
+            waker: Waker::default(),
+        }
+    }
+
+    pub(super) fn group(&self) -> &str {
+        &self.group
+    }
+
+    /// Says what does not work; from any thread.
+    pub(super) fn trouble(&self, detail: String, code: KafkaCode) {
+        let error = Error::Consume {
+            group: self.group.clone(),
+            detail,
+            code,
+        };
+        {
+            let mut heard = self.lock();
+            if heard.troubles.len() < MOST_TROUBLES {
+                heard.troubles.push_back(error);
+            }
+        }
+        self.waker.wake();
+    }
+
+    pub(super) fn take_rebalance(&self) -> Option<Asked> {
+        self.lock().rebalances.pop_front()
+    }
+
+    pub(super) fn take_commits(&self) -> Vec<Commit> {
+        std::mem::take(&mut self.lock().commits)
+    }
+
+    pub(super) fn take_troubles(&self) -> VecDeque<Error> {
+        std::mem::take(&mut self.lock().troubles)
+    }
+
+    pub(super) fn served(&self) -> u64 {
+        self.served.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn close(&self) {
+        self.closing.store(true, Ordering::SeqCst);
+        self.waker.wake();
+    }
+
+    pub(super) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn leave_unattended(&self) {
+        self.unattended.store(true, Ordering::SeqCst);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Heard> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, change: impl FnOnce(&mut Heard)) {
+        self.served.fetch_add(1, Ordering::Relaxed);
+        change(&mut self.lock());
+    }
+}
+
+impl ClientContext for Context {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.0.note(|_| {});
+        client::log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        // What happens to a partition comes up where that is read, and its reader knows which one it is.
+        if self.0.waker.is_this_thread() {
+            self.0.note(|_| {});
+            self.0.trouble(reason.to_owned(), KafkaCode::of(&error));
+        }
+    }
+
+    fn stats_raw(&self, _: &[u8]) {
+        self.0.note(|_| {});
+    }
+}
+
+impl ConsumerContext for Context {
+    fn rebalance(&self, client: &Client, code: RDKafkaRespErr, list: &mut TopicPartitionList) {
+        if self.0.unattended.load(Ordering::SeqCst) {
+            give_back(client, list);
+            return;
+        }
+        let partitions = partitions(list);
+        // Known only here: the answer to the question resets it.
+        let asked = match code {
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => Asked::Assign(partitions),
+            _ if client.assignment_lost() => Asked::Lost(partitions),
+            _ => Asked::Revoke(partitions),
+        };
+        self.0.note(|heard| heard.rebalances.push_back(asked));
+    }
+
+    fn commit_callback(&self, result: KafkaResult<()>, offsets: &TopicPartitionList) {
+        let whole = result.err().map(|error| KafkaCode::of(&error));
+        let mut commit = Commit::new();
+        for element in offsets.elements() {
+            let NativeOffset::Offset(offset) = element.offset() else {
+                continue;
+            };
+            let failed = element
+                .error()
+                .err()
+                .map(|error| KafkaCode::of(&error))
+                .or(whole);
+            let partition = TopicPartition::new(element.topic(), element.partition());
+            commit.push((partition, failed.map_or(Ok(Offset(offset)), Err)));
+        }
+        self.0.note(|heard| heard.commits.push(commit));
+    }
+}
+
+/// Whether a failed commit is nothing to speak of: it is made again when the rebalance is through, or the partitions
+/// are gone, which is told by itself.
+pub(super) fn passes_by_itself(code: KafkaCode) -> bool {
+    matches!(
+        code.get(),
+        RDKafkaErrorCode::RebalanceInProgress
+            | RDKafkaErrorCode::IllegalGeneration
+            | RDKafkaErrorCode::UnknownMemberId
+            | RDKafkaErrorCode::AssignmentLost
+            | RDKafkaErrorCode::NoOffset
+    )
+}
+
+fn partitions(list: &TopicPartitionList) -> Vec<TopicPartition> {
+    let elements = list.elements();
+    elements
+        .iter()
+        .map(|element| TopicPartition::new(element.topic(), element.partition()))
+        .collect()
+}
+
+/// Gives partitions back without a word, whichever way they were to move.
+fn give_back(client: &Client, list: &TopicPartitionList) {
+    // A consumer that closes takes any answer for this one. What it makes of it is seen by whether it closes.
+    let answered = match client.rebalance_protocol() {
+        RebalanceProtocol::Cooperative => client.incremental_unassign(list),
+        RebalanceProtocol::None | RebalanceProtocol::Eager => client.unassign(),
+    };
+    drop(answered);
+}

@@ -1,0 +1,267 @@
+//! The thread that polls for a group consumer.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rdkafka::TopicPartitionList;
+use rdkafka::consumer::Consumer;
+use rdkafka::message::{BorrowedMessage, Message};
+use rdkafka::types::RDKafkaErrorCode;
+use tokio::sync::mpsc;
+
+use super::context::{Client, News, passes_by_itself};
+use super::event::ConsumerEvent;
+use super::holding::Holding;
+use super::outbox::Outbox;
+use super::rebalance::Step;
+use super::settings::{ConsumerSettings, Start};
+use crate::code::KafkaCode;
+use crate::error::Error;
+use crate::record::TopicPartition;
+
+/// Polls until the consumer is closed. Nothing here waits for the application.
+pub(super) struct Poller {
+    pub(super) client: Arc<Client>,
+    pub(super) news: Arc<News>,
+    pub(super) outbox: Outbox,
+    pub(super) held: HashMap<TopicPartition, Arc<Holding>>,
+    pub(super) step: Step,
+    pub(super) start: Start,
+    pub(super) revoke_deadline: Duration,
+    give_interval: Duration,
+    next_giving: Instant,
+    failed: bool,
+}
+
+/// The longest sleep. What happens wakes the thread; this is for what becomes due, and for membership, which needs a
+/// poll now and then.
+const SLEEP: Duration = Duration::from_millis(100);
+
+/// How long the last commit may take; librdkafka gives it up some time after the session timeout.
+const COMMIT_PATIENCE: Duration = Duration::from_secs(30);
+
+/// Between two looks at the last commit, whose end wakes the thread.
+const COMMIT_LOOK: Duration = Duration::from_millis(10);
+
+impl Poller {
+    pub(super) fn new(
+        client: Arc<Client>,
+        news: Arc<News>,
+        settings: &ConsumerSettings,
+        events: mpsc::Sender<ConsumerEvent>,
+    ) -> Self {
+        Self {
+            client,
+            news,
+            outbox: Outbox::new(events),
+            held: HashMap::new(),
+            step: Step::Idle,
+            start: settings.start,
+            revoke_deadline: settings.revoke_deadline,
+            give_interval: settings.commit_interval,
+            next_giving: Instant::now(),
+            failed: false,
+        }
+    }
+
+    /// Returns when the connections are gone; an error if something that was stored may not be committed.
+    pub(super) fn run(mut self) -> Result<(), Error> {
+        self.news.waker.wakes_this_thread();
+        while !self.news.is_closing() {
+            self.poll();
+            self.check();
+            if self.failed {
+                // What the group still asks is answered, so that it can be left.
+                self.answer_at_once();
+                self.let_all_go();
+            } else {
+                self.take_commits();
+                self.rebalance();
+                self.give_stored();
+                self.tell_troubles();
+            }
+            self.outbox.flush();
+            thread::park_timeout(SLEEP.min(self.give_interval));
+        }
+        self.close()
+    }
+
+    /// Serves what librdkafka has for us, until there is nothing.
+    fn poll(&mut self) {
+        loop {
+            let served = self.news.served();
+            match self.client.poll(Duration::ZERO) {
+                Some(Ok(message)) => {
+                    let error = misplaced(&message);
+                    drop(message);
+                    self.fail(error);
+                }
+                // Said with more words in the callback; a fatal one is found by `check`.
+                Some(Err(_)) => {}
+                None if self.news.served() == served => return,
+                None => {}
+            }
+        }
+    }
+
+    fn take_commits(&mut self) {
+        for (partition, result) in self.news.take_commits().into_iter().flatten() {
+            match result {
+                Ok(next) => {
+                    if let Some(holding) = self.held.get(&partition) {
+                        holding.has_committed(next);
+                    }
+                }
+                Err(code) if passes_by_itself(code) => {}
+                Err(code) => {
+                    self.news.trouble(
+                        format!("cannot commit the offset of {partition}: {code}"),
+                        code,
+                    );
+                }
+            }
+        }
+    }
+
+    /// Gives stored offsets to librdkafka, which commits them.
+    fn give_stored(&mut self) {
+        let now = Instant::now();
+        if now < self.next_giving {
+            return;
+        }
+        self.next_giving = now + self.give_interval;
+        give(&self.client, &self.news, self.held.values());
+    }
+
+    fn tell_troubles(&mut self) {
+        for error in self.news.take_troubles() {
+            self.outbox.tell_trouble(error);
+        }
+    }
+
+    /// Looks whether librdkafka has given up.
+    fn check(&mut self) {
+        if let Some((code, detail)) = self.client.client().fatal_error() {
+            let code = KafkaCode::new(code);
+            self.fail(Error::Fatal { detail, code });
+        }
+    }
+
+    fn fail(&mut self, error: Error) {
+        if !self.failed {
+            self.failed = true;
+            self.let_all_go();
+            self.outbox.tell_last(ConsumerEvent::Failed(error));
+        }
+    }
+
+    fn let_all_go(&mut self) -> Vec<Arc<Holding>> {
+        let held: Vec<_> = self.held.drain().map(|(_, holding)| holding).collect();
+        for holding in &held {
+            holding.let_go();
+        }
+        held
+    }
+
+    fn close(mut self) -> Result<(), Error> {
+        self.answer_at_once();
+        let held = self.let_all_go();
+        let committed = self.commit_last(&held);
+        if let Some(asked) = self.news.take_rebalance() {
+            // A rebalance has begun meanwhile. Once it is closing, librdkafka takes any answer.
+            drop(self.client.close_queue());
+            self.begin(asked);
+            self.answer_at_once();
+        }
+        self.news.leave_unattended();
+        // Somebody may just be asking for the group's metadata. The last one must be this thread: it may take long.
+        while Arc::strong_count(&self.client) > 1 {
+            thread::yield_now();
+        }
+        drop(self.client);
+        committed
+    }
+
+    /// Has what is stored committed, and waits until that is known: while the client is dropped, it may not be told.
+    fn commit_last(&mut self, held: &[Arc<Holding>]) -> Result<(), Error> {
+        give(&self.client, &self.news, held.iter());
+        let partitions: Vec<_> = held
+            .iter()
+            .map(|holding| holding.partition.clone())
+            .collect();
+        let until = Instant::now() + COMMIT_PATIENCE;
+        let mut failed = None;
+        let mut asked = false;
+        while let Some(behind) = held.iter().find(|holding| holding.is_behind()) {
+            if !asked {
+                // librdkafka commits what is stored of partitions that it takes back.
+                self.answer_revocation(&partitions);
+                asked = true;
+            }
+            if failed.is_some() || Instant::now() >= until {
+                return Err(Error::Consume {
+                    group: self.news.group().into(),
+                    detail: format!("what was stored for {} is not committed", behind.partition),
+                    code: failed.unwrap_or(KafkaCode::new(RDKafkaErrorCode::OperationTimedOut)),
+                });
+            }
+            self.poll();
+            for (partition, result) in self.news.take_commits().into_iter().flatten() {
+                let holding = held.iter().find(|holding| holding.partition == partition);
+                match (holding, result) {
+                    (Some(holding), Ok(next)) => holding.has_committed(next),
+                    (Some(_), Err(code)) => failed = Some(code),
+                    (None, _) => {}
+                }
+            }
+            thread::park_timeout(COMMIT_LOOK);
+        }
+        Ok(())
+    }
+}
+
+/// Gives librdkafka what is stored of these partitions.
+pub(super) fn give<'a>(
+    client: &Client,
+    news: &News,
+    holdings: impl Iterator<Item = &'a Arc<Holding>>,
+) {
+    let mut list = TopicPartitionList::new();
+    let mut given = Vec::new();
+    for holding in holdings {
+        let Some(next) = holding.to_give() else {
+            continue;
+        };
+        let TopicPartition { topic, partition } = &holding.partition;
+        match list.add_partition_offset(topic, partition.0, rdkafka::Offset::Offset(next.0)) {
+            Ok(()) => given.push((holding, next)),
+            Err(error) => not_stored(news, &KafkaCode::of(&error)),
+        }
+    }
+    if given.is_empty() {
+        return;
+    }
+    match client.store_offsets(&list) {
+        Ok(()) => given
+            .iter()
+            .for_each(|(holding, next)| holding.given(*next)),
+        Err(error) => not_stored(news, &KafkaCode::of(&error)),
+    }
+}
+
+fn not_stored(news: &News, code: &KafkaCode) {
+    news.trouble(format!("cannot store offsets: {code}"), *code);
+}
+
+/// Every queue is split off before its partition is assigned, so that no record comes out of the main one. One that did
+/// would be missing where it is read.
+fn misplaced(message: &BorrowedMessage<'_>) -> Error {
+    let partition = TopicPartition::new(message.topic(), message.partition());
+    debug_assert!(false, "a record of {partition} came out of the main queue");
+    Error::Fatal {
+        detail: format!("a record of {partition} came past its queue"),
+        code: KafkaCode::new(RDKafkaErrorCode::State),
+    }
+}
