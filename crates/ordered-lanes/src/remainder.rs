@@ -1,0 +1,105 @@
+//! What is left of a record after an attempt.
+
+use std::time::Duration;
+
+use cdc_event::{Attempt, PartId};
+use cdc_store::ErrorReport;
+
+/// What is left to do of a record after an attempt failed: all of it, or a part.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remainder {
+    /// The part; `None` is all of it.
+    pub part: Option<PartId>,
+    /// The attempt that failed.
+    pub attempt: Attempt,
+    /// Why.
+    pub error: ErrorReport,
+    /// What is to be done about it.
+    pub fate: Fate,
+}
+
+/// What is to be done about what is left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// Try again, not before this has passed.
+    Again(Duration),
+    /// Give it up, as [`DeadHead`] says.
+    Dead,
+}
+
+/// What becomes of the records of a key when the first of them is given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DeadHead {
+    /// They wait until an operator has dealt with it. Nothing is ever handled out of order.
+    #[default]
+    Hold,
+    /// They go on without it. It is kept, marked as skipped: there is a gap in the order.
+    Skip,
+    /// All that wait are given up with it, and kept. What comes later is handled as if nothing had been.
+    DeadLetterLane,
+}
+
+/// How an event stands. The names are those in the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum EventStatus {
+    /// Waits for its turn.
+    Open,
+    /// Given up; what is behind it waits for an operator.
+    Held,
+    /// Given up; what was behind it went on.
+    Skipped,
+    /// Given up, with all that was in the lane.
+    DeadLettered,
+}
+
+impl Remainder {
+    /// What it is stored as.
+    #[must_use]
+    pub const fn status(&self, policy: DeadHead) -> EventStatus {
+        match (self.fate, policy) {
+            (Fate::Again(_), _) => EventStatus::Open,
+            (Fate::Dead, DeadHead::Hold) => EventStatus::Held,
+            (Fate::Dead, DeadHead::Skip) => EventStatus::Skipped,
+            (Fate::Dead, DeadHead::DeadLetterLane) => EventStatus::DeadLettered,
+        }
+    }
+}
+
+impl EventStatus {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Open, Self::Held, Self::Skipped, Self::DeadLettered];
+
+    /// As it stands in the table.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Held => "held",
+            Self::Skipped => "skipped",
+            Self::DeadLettered => "dead_lettered",
+        }
+    }
+
+    /// From the table; `None` for what this version does not know.
+    #[must_use]
+    pub fn from_text(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_str() == text)
+    }
+
+    /// Whether what comes after it has to wait for it.
+    #[must_use]
+    pub const fn blocks(self) -> bool {
+        matches!(self, Self::Open | Self::Held)
+    }
+}
+
+/// The first due time of what is left, if anything is to be tried again.
+pub(crate) fn first_due(remainders: &[Remainder]) -> Option<Duration> {
+    let again = remainders
+        .iter()
+        .filter_map(|remainder| match remainder.fate {
+            Fate::Again(after) => Some(after),
+            Fate::Dead => None,
+        });
+    again.min()
+}

@@ -1,0 +1,20 @@
+//! Against the PostgreSQL server of `DATABASE_URL` or `.services/env`.
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test fails by panicking, and says its seed"
+)]
+
+mod database;
+mod every_step;
+mod guard;
+mod leases;
+mod model;
+mod operator;
+mod owners;
+mod records;
+mod scale;
+mod scripted;
+mod storm;
+mod worker;
