@@ -1,0 +1,45 @@
+//! Tells people what cannot wait until they look.
+
+use std::fmt;
+
+use crate::endpoint::EndpointId;
+
+/// Where the notifier tells what somebody should know at once.
+pub trait Alerts: Send + Sync + 'static {
+    /// An endpoint was disabled by the notifier. Called once for each time, by the process that did it. Must not block.
+    fn endpoint_disabled(&self, endpoint: &EndpointId, reason: DisabledReason);
+}
+
+/// Why the notifier disabled an endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DisabledReason {
+    /// It said that it wants nothing any more (410).
+    Gone,
+    /// It did nothing but fail for too long.
+    Failing,
+}
+
+/// Tells nobody: the log and the metrics say it all the same.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoAlerts;
+
+impl Alerts for NoAlerts {
+    fn endpoint_disabled(&self, _: &EndpointId, _: DisabledReason) {}
+}
+
+impl DisabledReason {
+    /// As the table has it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Gone => "gone",
+            Self::Failing => "failing",
+        }
+    }
+}
+
+impl fmt::Display for DisabledReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}

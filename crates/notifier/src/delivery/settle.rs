@@ -1,0 +1,130 @@
+//! Writes down what became of deliveries, right after it is known.
+
+use std::time::Duration;
+
+use cdc_event::RetryPolicy;
+use tokio::time::sleep;
+use tokio_postgres::types::Type;
+use tracing::warn;
+
+use super::{DeliveryKey, DeliveryState, Epoch, Owner};
+use crate::batch::Work;
+use crate::error::Error;
+use crate::metric;
+use crate::random::random_fraction;
+use crate::session::{Session, column};
+
+/// What became of a delivery.
+#[derive(Debug)]
+pub(crate) struct Settlement {
+    pub(crate) key: DeliveryKey,
+    pub(crate) epoch: Epoch,
+    pub(crate) state: DeliveryState,
+    pub(crate) status: Option<u16>,
+    /// Why it did not arrive.
+    pub(crate) code: Option<String>,
+    /// The beginning of the answer.
+    pub(crate) excerpt: Option<String>,
+    /// Where its record is, if it did not arrive.
+    pub(crate) origin: Option<String>,
+}
+
+/// Writes down what became of the deliveries of one process, however long the database is away.
+#[derive(Debug)]
+pub(crate) struct Settling {
+    pub(crate) session: Session,
+    pub(crate) owner: Owner,
+}
+
+/// Only the holder says what became of it, with one exception: that it arrived is a fact, whoever heard it, and settles
+/// a doubt.
+const SQL: &str = "
+    WITH durable AS MATERIALIZED (SELECT set_config('synchronous_commit', 'on', true) AS setting),
+    settled AS (
+        UPDATE cdc.delivery AS held
+           SET state = given.state, owner = NULL, lease_until = NULL, status = given.status, code = given.code,
+               excerpt = given.excerpt, origin = given.origin, changed_at = now()
+          FROM durable, unnest($1, $2, $3, $4, $5, $6, $7, $8) WITH ORDINALITY
+               AS given (event_id, endpoint_id, epoch, state, status, code, excerpt, origin, place)
+         WHERE held.event_id = given.event_id AND held.endpoint_id = given.endpoint_id
+           AND (held.state = 'claimed' AND held.owner = $9 AND held.epoch = given.epoch
+                OR given.state = 'delivered' AND held.state <> 'delivered')
+        RETURNING given.place)
+    SELECT place FROM settled";
+
+impl Work for Settling {
+    type Item = Settlement;
+    /// Whether it was still ours to say.
+    type Answer = bool;
+
+    /// Tries until it is done: what was sent must not be sent again because the database was away for a moment.
+    async fn run(&mut self, items: &[Settlement]) -> Result<Vec<bool>, Error> {
+        let pauses = RetryPolicy::new(Duration::from_millis(50), Duration::from_secs(5));
+        let mut failures = 0;
+        loop {
+            match self.settle(items).await {
+                Ok(settled) => return Ok(settled),
+                Err(error) => {
+                    metrics::counter!(metric::STORE_ERRORS).increment(1);
+                    if failures == 0 {
+                        warn!(
+                            { metric::DELIVERIES_WAITING } = items.len(),
+                            error = &error as &dyn std::error::Error,
+                            "outcomes of deliveries cannot be written down; trying until they can"
+                        );
+                    }
+                    sleep(pauses.delay(failures, random_fraction())).await;
+                    failures = failures.saturating_add(1);
+                }
+            }
+        }
+    }
+}
+
+impl Settling {
+    async fn settle(&mut self, items: &[Settlement]) -> Result<Vec<bool>, Error> {
+        let events: Vec<&str> = items.iter().map(|item| &*item.key.event).collect();
+        let endpoints: Vec<&str> = items
+            .iter()
+            .map(|item| item.key.endpoint.as_str())
+            .collect();
+        let epochs: Vec<i64> = items.iter().map(|item| item.epoch.0).collect();
+        let states: Vec<&str> = items.iter().map(|item| item.state.as_str()).collect();
+        let statuses: Vec<Option<i32>> = items
+            .iter()
+            .map(|item| item.status.map(i32::from))
+            .collect();
+        let codes: Vec<Option<&str>> = items.iter().map(|item| item.code.as_deref()).collect();
+        let excerpts: Vec<Option<&str>> =
+            items.iter().map(|item| item.excerpt.as_deref()).collect();
+        let origins: Vec<Option<&str>> = items.iter().map(|item| item.origin.as_deref()).collect();
+        let owner = &*self.owner.0;
+        let rows = self
+            .session
+            .query(
+                "write down outcomes of deliveries",
+                SQL,
+                &[
+                    (&events, Type::TEXT_ARRAY),
+                    (&endpoints, Type::TEXT_ARRAY),
+                    (&epochs, Type::INT8_ARRAY),
+                    (&states, Type::TEXT_ARRAY),
+                    (&statuses, Type::INT4_ARRAY),
+                    (&codes, Type::TEXT_ARRAY),
+                    (&excerpts, Type::TEXT_ARRAY),
+                    (&origins, Type::TEXT_ARRAY),
+                    (&owner, Type::TEXT),
+                ],
+            )
+            .await?;
+        let mut settled = vec![false; items.len()];
+        for row in &rows {
+            let place: i64 = column(row, "place")?;
+            let place = usize::try_from(place - 1)
+                .ok()
+                .and_then(|place| settled.get_mut(place));
+            *place.ok_or_else(|| Error::unreadable("place", "no such outcome was given"))? = true;
+        }
+        Ok(settled)
+    }
+}

@@ -1,0 +1,128 @@
+//! What can go wrong with the store of endpoints and deliveries, and what to do about it.
+#![deny(clippy::wildcard_enum_match_arm)]
+
+use std::time::Duration;
+
+use cdc_event::{ErrorCode, Failure, HandlerError};
+use pg_replication::Disposition;
+
+use crate::endpoint::EndpointId;
+use crate::secret_keys::SecretError;
+
+/// SQLSTATE of a table that does not exist.
+const UNDEFINED_TABLE: &str = "42P01";
+
+/// SQLSTATE of a row that is there already.
+pub(crate) const UNIQUE_VIOLATION: &str = "23505";
+
+/// The code of a record that could not be dealt with because of the store.
+const STORE: ErrorCode = ErrorCode::from_static("notifier-store");
+
+/// An error of this crate. [`disposition`](Self::disposition) says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// PostgreSQL refused, or the connection to it broke.
+    #[error("could not {doing}")]
+    Postgres {
+        /// What was done.
+        doing: &'static str,
+        /// Why.
+        source: pg_replication::Error,
+    },
+    /// PostgreSQL did not answer in time; whether it was done is unknown.
+    #[error("could not {doing} within {limit:?}")]
+    TimedOut {
+        /// What was done.
+        doing: &'static str,
+        /// The time it had.
+        limit: Duration,
+    },
+    /// The tables were never made.
+    #[error("the tables of the notifier do not exist")]
+    NoTable(#[source] pg_replication::Error),
+    /// Somebody changed a table, or wrote into it by hand.
+    #[error("column {column:?} of the store has a value of another form than expected")]
+    Unreadable {
+        /// The column.
+        column: &'static str,
+        /// What is wrong with it.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// There is such an endpoint already.
+    #[error("there is an endpoint {0} already")]
+    EndpointExists(EndpointId),
+    /// There is no such endpoint.
+    #[error("there is no endpoint {0}")]
+    NoEndpoint(EndpointId),
+    /// What was given for an endpoint cannot be used.
+    #[error("the {what} cannot be used")]
+    Invalid {
+        /// What of it.
+        what: &'static str,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A secret cannot be stored or read.
+    #[error("the secret of the endpoint cannot be used")]
+    Secret(#[source] SecretError),
+    /// The notifier is being stopped, or has been.
+    #[error("the notifier is stopping")]
+    Stopping,
+}
+
+impl Error {
+    /// What to do: the one place that decides it. What nobody knows counts as transient.
+    #[must_use]
+    pub fn disposition(&self) -> Disposition {
+        match self {
+            Self::Postgres { source, .. } => source.disposition(),
+            Self::NoTable(_)
+            | Self::Unreadable { .. }
+            | Self::EndpointExists(_)
+            | Self::NoEndpoint(_)
+            | Self::Invalid { .. }
+            | Self::Secret(_) => Disposition::Permanent,
+            Self::TimedOut { .. } | Self::Stopping => Disposition::Transient,
+        }
+    }
+
+    /// What it means for a record: nothing was sent for it that is not written down, so it may come again.
+    pub(crate) fn into_failure(self: std::sync::Arc<Self>) -> Failure {
+        let disposition = self.disposition();
+        let error =
+            HandlerError::new(STORE, "the store of deliveries cannot be used").caused_by(self);
+        match disposition {
+            Disposition::Permanent => Failure::fatal(error),
+            Disposition::Transient | Disposition::Standby => Failure::transient(error),
+        }
+    }
+
+    /// For `map_err`: `doing` completes the sentence "could not …".
+    pub(crate) fn while_<E: Into<pg_replication::Error>>(
+        doing: &'static str,
+    ) -> impl Fn(E) -> Self {
+        move |source| {
+            let source = source.into();
+            match source.sql_state() {
+                Some(state) if state.as_str() == UNDEFINED_TABLE => Self::NoTable(source),
+                _ => Self::Postgres { doing, source },
+            }
+        }
+    }
+
+    pub(crate) fn unreadable(
+        column: &'static str,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self::Unreadable {
+            column,
+            source: source.into(),
+        }
+    }
+
+    /// Whether PostgreSQL refused because the row is there already.
+    pub(crate) fn is_unique_violation(&self) -> bool {
+        matches!(self, Self::Postgres { source, .. }
+            if source.sql_state().is_some_and(|state| state.as_str() == UNIQUE_VIOLATION))
+    }
+}

@@ -1,0 +1,63 @@
+//! Sends events to the webhook endpoints that subscribed to them, each event to each endpoint once.
+//!
+//! * [`Notifier`] is a [`Handler`](cdc_event::Handler): a record goes in, and what failed comes out endpoint by endpoint.
+//! * [`Endpoints`] adds, lists, tests, enables and disables endpoints.
+//! * [`Deliveries`] shows what is in doubt, settles it, and forgets what is old.
+//!
+//! The tables are those of `sql/V7__notifier.sql`.
+//!
+//! # What happens when
+//!
+//! A delivery is claimed in PostgreSQL right before it is sent, and what came of it is written down right after, before
+//! anything else is done about it. So it is known, after a crash at any point, what may have been sent: a claim whose
+//! lease has ended. An endpoint of [`Guarantee::AtLeastOnce`] then gets it again with the same `webhook-id`; for one of
+//! [`Guarantee::AtMostOnce`] it is in doubt, is not sent again, and somebody has to look.
+//!
+//! ```no_run
+//! use std::sync::Arc;
+//!
+//! use notifier::{NoAlerts, Notifier, SecretKeys, Settings};
+//! use pg_replication::ConnectOptions;
+//! use webhook::Client;
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let options = ConnectOptions::parse("postgres://notifier@localhost/app")?;
+//! let client = Client::new(webhook::Settings::default())?;
+//! let settings = Settings::default();
+//! let notifier = Notifier::start(&options, client, SecretKeys::default(), Arc::new(NoAlerts), settings).await?;
+//! // … run it over the topics, then:
+//! notifier.close(std::time::Duration::from_secs(20)).await;
+//! # Ok(())
+//! # }
+//! ```
+
+mod alert;
+mod batch;
+mod deliveries;
+mod delivery;
+mod directory;
+mod endpoint;
+mod endpoints;
+mod error;
+mod event;
+mod gate;
+mod health;
+mod in_flight;
+mod lanes;
+mod metric;
+mod notifier;
+mod outcome;
+mod random;
+mod secret_keys;
+mod session;
+mod settings;
+
+pub use alert::{Alerts, DisabledReason, NoAlerts};
+pub use deliveries::{Deliveries, Delivery, Resolution};
+pub use delivery::{DeliveryState, UnknownDeliveryState};
+pub use endpoint::{EndpointId, EndpointState, Guarantee, Limits, UnknownGuarantee};
+pub use endpoints::{EndpointInfo, Endpoints, Missed, NewEndpoint, Subscription, TestResult};
+pub use error::Error;
+pub use notifier::Notifier;
+pub use secret_keys::{SecretError, SecretKeys};
+pub use settings::Settings;

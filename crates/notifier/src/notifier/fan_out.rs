@@ -1,0 +1,151 @@
+//! A record to all of its endpoints.
+
+use std::sync::Arc;
+
+use cdc_event::{ErrorCode, FailedPart, Failure, HandlerError, PartDisposition, PartId};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio::time::timeout;
+
+use super::Shared;
+use super::deliver::Ended;
+use crate::directory::Topic;
+use crate::endpoint::EndpointId;
+use crate::error::Error;
+use crate::event::Event;
+
+/// Deliveries of one record that are begun at a time.
+const WINDOW: usize = 256;
+
+/// The code of a delivery that goes on by itself.
+const OVERDUE: ErrorCode = ErrorCode::from_static("delivery-overdue");
+
+/// The code of a delivery that ended by a bug.
+const PANICKED: ErrorCode = ErrorCode::from_static("delivery-panicked");
+
+impl Shared {
+    /// To one endpoint, which was asked for.
+    pub(super) async fn one(
+        self: &Arc<Self>,
+        event: &Arc<Event>,
+        part: &PartId,
+    ) -> Result<(), Failure> {
+        match self.begin(event, EndpointId::from(part), true).await.1 {
+            Ended::Done => Ok(()),
+            Ended::Failed { error, disposition } => Err(match disposition {
+                PartDisposition::Transient { retry_after } => {
+                    Failure::Transient { error, retry_after }
+                }
+                PartDisposition::Poison => Failure::Poison { error },
+            }),
+            Ended::Store(error) => Err(error.into_failure()),
+        }
+    }
+
+    /// To all that subscribed, page after page.
+    pub(super) async fn all(self: &Arc<Self>, event: &Arc<Event>) -> Result<(), Failure> {
+        let topic = Topic {
+            subject: event.subject.as_deref().map(Into::into),
+            kind: event.kind.as_str().into(),
+        };
+        let mut parts = Vec::new();
+        let mut running = FuturesUnordered::new();
+        let mut after = None;
+        loop {
+            let page = self
+                .directory
+                .subscribers(&topic, after)
+                .await
+                .map_err(Error::into_failure)?;
+            for endpoint in page.endpoints.iter() {
+                if running.len() >= WINDOW
+                    && let Some(ended) = running.next().await
+                {
+                    collect(ended, &mut parts).map_err(Error::into_failure)?;
+                }
+                running.push(self.begin(event, endpoint.clone(), false));
+            }
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        while let Some(ended) = running.next().await {
+            collect(ended, &mut parts).map_err(Error::into_failure)?;
+        }
+        if parts.is_empty() {
+            Ok(())
+        } else {
+            Err(Failure::Partial { parts })
+        }
+    }
+
+    /// Begins a delivery and waits for it as long as a record waits for an endpoint. What takes longer, or what
+    /// nobody waits for any more, goes on by itself.
+    async fn begin(
+        self: &Arc<Self>,
+        event: &Arc<Event>,
+        id: EndpointId,
+        asked: bool,
+    ) -> (EndpointId, Ended) {
+        let endpoint = match self.directory.endpoint(&id).await {
+            Ok(Some(endpoint)) => endpoint,
+            // Nobody is there any more who could miss it.
+            Ok(None) => return (id, Ended::Done),
+            Err(error) => return (id, Ended::Store(error)),
+        };
+        let Ok(begun) = Arc::clone(&self.deliveries).acquire_owned().await else {
+            return (id, Ended::Store(Arc::new(Error::Stopping)));
+        };
+        let (shared, event, ordered) =
+            (Arc::clone(self), Arc::clone(event), endpoint.limits.ordered);
+        let stop = self.stop.clone();
+        let task = self.tasks.spawn(async move {
+            let delivery = Box::pin(shared.deliver(&event, &endpoint, asked));
+            let ended = stop.run_until_cancelled(delivery).await;
+            drop(begun);
+            ended
+        });
+        let patience = self.settings.patience.saturating_mul(2);
+        let joined = if ordered {
+            Ok(task.await)
+        } else {
+            timeout(patience, task).await
+        };
+        let ended = match joined {
+            Ok(Ok(Some(ended))) => ended,
+            Ok(Ok(None)) => Ended::Store(Arc::new(Error::Stopping)),
+            Ok(Err(panicked)) => Ended::transient(
+                HandlerError::new(PANICKED, "the delivery ended by a bug").caused_by(panicked),
+                None,
+            ),
+            Err(_elapsed) => Ended::transient(
+                HandlerError::new(
+                    OVERDUE,
+                    "the endpoint takes its time; the delivery goes on by itself",
+                ),
+                Some(self.settings.timeout),
+            ),
+        };
+        (id, ended)
+    }
+}
+
+fn collect(
+    (endpoint, ended): (EndpointId, Ended),
+    parts: &mut Vec<FailedPart>,
+) -> Result<(), Arc<Error>> {
+    match ended {
+        Ended::Done => Ok(()),
+        Ended::Failed { error, disposition } => {
+            parts.push(FailedPart {
+                part: endpoint.part(),
+                error,
+                disposition,
+            });
+            Ok(())
+        }
+        // It concerns the others too: the record comes again as a whole, and those that are done stay done.
+        Ended::Store(error) => Err(error),
+    }
+}

@@ -1,0 +1,14 @@
+//! Against a real PostgreSQL and a real HTTP server.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod crash;
+mod database;
+mod endpoints;
+mod fan_out;
+mod idempotency;
+mod isolation;
+mod outage;
+mod outcomes;
+mod proxy;
+mod receiver;
+mod stage;
