@@ -1,0 +1,125 @@
+//! What is told.
+
+use std::time::{Duration, SystemTime};
+
+use cdc_store::AlertClaim;
+use serde_json::{Value, json};
+
+/// Red, where a chat service has a use for it.
+const COLOR: &str = "#D32F2F";
+
+/// Failures of one reason, to be told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Alert {
+    /// The reason.
+    pub fingerprint: String,
+    /// The slot or the consumer group.
+    pub scope: String,
+    /// The topic that it is about.
+    pub topic: Option<String>,
+    /// The error's code.
+    pub code: String,
+    /// The error's message, of the event that failed last.
+    pub message: String,
+    /// Open events that failed since the last alert.
+    pub failures: u64,
+    /// All open events of this reason.
+    pub open: u64,
+    /// The number of the event that failed last.
+    pub last_event: i64,
+    /// When it failed.
+    pub last_failed_at: SystemTime,
+    /// The next alert of this reason comes not before.
+    pub window: Duration,
+}
+
+impl Alert {
+    pub(super) fn of(claim: &AlertClaim, window: Duration) -> Self {
+        Self {
+            fingerprint: claim.fingerprint.to_string(),
+            scope: claim.scope.clone(),
+            topic: claim.topic.clone(),
+            code: claim.code.clone(),
+            message: claim.message.clone(),
+            failures: claim.failures,
+            open: claim.open,
+            last_event: claim.last_event.get(),
+            last_failed_at: claim.last_failed_at,
+            window,
+        }
+    }
+
+    /// The same for each alert, and for each try to send it.
+    #[must_use]
+    pub fn id(&self) -> String {
+        let at = self
+            .last_failed_at
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
+        format!("alert-{}-{}", self.fingerprint, at.as_micros())
+    }
+
+    /// In one line.
+    #[must_use]
+    pub fn title(&self) -> String {
+        let events = match self.failures {
+            1 => "1 event".to_owned(),
+            count => format!("{count} events"),
+        };
+        let topic = self.topic.as_deref().unwrap_or("an unknown topic");
+        format!(
+            "{events} of {topic} failed in {} with {}",
+            self.scope, self.code
+        )
+    }
+
+    /// What to look at the last event with.
+    #[must_use]
+    pub fn show_command(&self) -> String {
+        format!("cdc-relay recover show {}", self.last_event)
+    }
+
+    /// What to send all of them again with.
+    #[must_use]
+    pub fn replay_command(&self) -> String {
+        format!(
+            "cdc-relay recover replay --fingerprint {}",
+            self.fingerprint
+        )
+    }
+
+    /// For people, in lines below the title.
+    #[must_use]
+    pub fn text(&self) -> String {
+        format!(
+            "{}\nopen for this reason: {}, the last at {}\n{}\n{}",
+            self.message,
+            self.open,
+            humantime::format_rfc3339_seconds(self.last_failed_at),
+            self.show_command(),
+            self.replay_command()
+        )
+    }
+
+    /// For programs, with the fields that chat services show.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        json!({
+            "title": self.title(),
+            "text": self.text(),
+            "color": COLOR,
+            "code": self.code,
+            "message": self.message,
+            "scope": self.scope,
+            "topic": self.topic,
+            "failures": self.failures,
+            "open": self.open,
+            "fingerprint": self.fingerprint,
+            "last_event": self.last_event,
+            "last_failed_at": humantime::format_rfc3339_micros(self.last_failed_at).to_string(),
+            "window_seconds": self.window.as_secs(),
+            "show": self.show_command(),
+            "replay": self.replay_command(),
+        })
+    }
+}

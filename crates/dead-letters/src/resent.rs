@@ -1,0 +1,55 @@
+//! A stored event as a replay sends it.
+
+use cdc_event::{ErrorCode, Headers};
+use cdc_store::{ClaimedEvent, Origin};
+use failure_headers::{Failed, FailureReport, retry};
+
+/// The headers and the time of a stored event as a replay sends it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resent {
+    /// Those of the event, with what a consumer group needs to know it again.
+    pub headers: Headers,
+    /// Milliseconds since 1970; `None` is the time of sending.
+    pub timestamp_ms: Option<i64>,
+}
+
+impl Resent {
+    /// What the relay could not send goes as it would have gone. What a consumer group failed at goes as one more retry
+    /// of it: position, part, attempts and time stand in its headers. Its record has the time of sending, since brokers
+    /// remove records by their time, and it may have waited in the store for longer than a retry topic keeps them.
+    #[must_use]
+    pub fn of(event: &ClaimedEvent) -> Self {
+        let contents = &event.contents;
+        let Origin::Consumer {
+            group,
+            record,
+            part,
+        } = &event.origin
+        else {
+            return Self {
+                headers: contents.headers.clone(),
+                timestamp_ms: contents.timestamp_ms,
+            };
+        };
+        let report = FailureReport {
+            code: ErrorCode::new(event.error.code()),
+            message: event.error.message().to_owned(),
+            chain: Vec::new(),
+            backtrace: None,
+        };
+        let failed = Failed {
+            group,
+            origin: record,
+            original_timestamp_ms: contents.timestamp_ms,
+            part: part.as_ref(),
+            attempts: event.attempts,
+            first_failed_at: event.first_failed_at,
+            report: &report,
+            failed_event: Some(event.id.get()),
+        };
+        Self {
+            headers: retry(&contents.headers, &failed, None),
+            timestamp_ms: None,
+        }
+    }
+}
