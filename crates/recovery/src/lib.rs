@@ -1,0 +1,37 @@
+//! Runs any handler over topics: order per key, retries, dead letters, outages.
+//!
+//! * [`Runner`] runs a [`Handler`](cdc_event::Handler) over the topics of a group, as [`Settings`] say.
+//! * [`RetryPlan`] says how often and how long a record is tried, and what is different for some error codes.
+//! * [`Names`] are the topics that belong to a group: sources, retry topics, dead letters.
+//! * [`LastResort`] keeps what even the dead letters do not take.
+//! * [`Status`] tells how things are; [`describe_metrics`] what is measured.
+//!
+//! What a record carries from topic to topic is told by the crate `failure-headers`.
+
+mod breaker;
+mod error;
+mod last_resort;
+mod metric;
+mod names;
+mod partition;
+mod plan;
+mod progress;
+mod publisher;
+mod random;
+mod runner;
+mod settings;
+mod status;
+mod topology;
+mod work;
+
+pub use error::{Disposition, Error, HandlerStopped};
+pub use last_resort::{Kept, LastResort, RefusedLetter};
+pub use metric::describe_metrics;
+pub use names::{
+    DeadLetterTemplate, InvalidNames, InvalidTemplate, InvalidTopicName, Names, RetryTemplate,
+    SourceNames,
+};
+pub use plan::{BlockingRetry, CodePolicy, CodeRetry, InvalidPlan, Jitter, RetryPlan, Tier};
+pub use runner::Runner;
+pub use settings::{BreakerSettings, Creation, InvalidSettings, Settings};
+pub use status::{Snapshot, Status};

@@ -1,0 +1,153 @@
+//! A record whose attempt failed.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::{Duration, SystemTime};
+
+use cdc_event::{Attempt, FailedPart, Failure, Handler, HandlerError, PartDisposition, Record};
+use futures_util::{StreamExt, stream};
+
+use super::attempt::{Tried, attempt};
+use super::context::Context;
+use super::{Job, Outcome, Sample};
+use crate::error::HandlerStopped;
+use crate::plan::{Failing, Step};
+use crate::random;
+
+/// A failed attempt.
+#[derive(Debug)]
+pub(super) struct Failed {
+    pub(super) failure: Failure,
+    /// False when it was made to find out whether an outage is over.
+    pub(super) counts: bool,
+}
+
+/// Parts of one record that are handed over at the same time.
+const PARTS_AT_ONCE: usize = 16;
+
+/// Tries again or hands over, until the record is done. Boxed: most records need none of this.
+pub(super) fn settle<'a, H: Handler>(
+    context: &'a Context<H>,
+    mut job: Job,
+    first: Failed,
+) -> Pin<Box<dyn Future<Output = Outcome> + Send + 'a>> {
+    Box::pin(async move {
+        let mut failures_here = 0;
+        let mut failed = first;
+        loop {
+            let now = SystemTime::now();
+            let (error, retry_after) = match failed.failure {
+                Failure::Transient { error, retry_after } => (error, retry_after),
+                Failure::Poison { error } => return context.dead_letter(&job, &error, now).await,
+                Failure::Partial { parts } => return settle_parts(context, job, parts, now).await,
+                Failure::Fatal { error } => return stopped(&job, error),
+            };
+            failures_here += u32::from(failed.counts);
+            // In an outage nothing is handed over: it waits until one of those that wait succeeds.
+            let step = if !failed.counts || context.shared.breaker.is_open() {
+                Step::Here {
+                    after: Duration::ZERO,
+                }
+            } else {
+                let failing = Failing {
+                    tier: context.tier,
+                    failures_here,
+                    is_part: job.record.part.is_some(),
+                    code: error.code(),
+                    retry_after,
+                    first_failed_at: job.attempt.first_failed_at.unwrap_or(now),
+                    now,
+                };
+                context.shared.plan.step(&failing, random::fraction())
+            };
+            match step {
+                Step::Here { after } => {
+                    if !context.pause(after).await {
+                        return Outcome::Abandoned;
+                    }
+                }
+                Step::Tier { tier, not_before } => {
+                    return context.retry(&job, &error, now, tier, not_before).await;
+                }
+                Step::DeadLetter => return context.dead_letter(&job, &error, now).await,
+                Step::Stop => return stopped(&job, error),
+            }
+            if failed.counts {
+                job.attempt = job.attempt.next(now);
+            }
+            failed = match attempt(context, &job.record, job.attempt, Sample::Again).await {
+                Tried::Succeeded => return Outcome::Done,
+                Tried::Abandoned => return Outcome::Abandoned,
+                Tried::Failed(failed) => failed,
+            };
+        }
+    })
+}
+
+/// Each part goes on as a record of its own.
+async fn settle_parts<H: Handler>(
+    context: &Context<H>,
+    job: Job,
+    parts: Vec<FailedPart>,
+    now: SystemTime,
+) -> Outcome {
+    let job = &job;
+    let settled = stream::iter(parts).map(
+        |FailedPart {
+             part,
+             error,
+             disposition,
+         }| {
+            let record = Record {
+                part: Some(part),
+                ..job.record.clone()
+            };
+            let first_failed_at = job.attempt.first_failed_at.or(Some(now));
+            let attempt = Attempt {
+                first_failed_at,
+                ..job.attempt
+            };
+            let job = Job {
+                record,
+                attempt,
+                ..*job
+            };
+            let failure = match disposition {
+                PartDisposition::Transient { retry_after } => {
+                    Failure::Transient { error, retry_after }
+                }
+                PartDisposition::Poison => Failure::Poison { error },
+            };
+            settle(
+                context,
+                job,
+                Failed {
+                    failure,
+                    counts: true,
+                },
+            )
+        },
+    );
+    let outcomes = settled.buffer_unordered(PARTS_AT_ONCE);
+    outcomes
+        .fold(Outcome::Done, async |worst, outcome| worst.or(outcome))
+        .await
+}
+
+fn stopped(job: &Job, error: HandlerError) -> Outcome {
+    Outcome::Fatal(Box::new(HandlerStopped {
+        origin: job.record.origin.clone(),
+        error,
+    }))
+}
+
+impl Outcome {
+    /// That of both: done only if both are.
+    fn or(self, other: Self) -> Self {
+        match (self, other) {
+            (fatal @ Self::Fatal(_), _) | (_, fatal @ Self::Fatal(_)) => fatal,
+            (Self::Abandoned, _) | (_, Self::Abandoned) => Self::Abandoned,
+            (Self::Done, Self::Done) => Self::Done,
+        }
+    }
+}
