@@ -36,3 +36,4 @@ mod takeover;
 mod transactions;
 mod values;
 mod versions;
+mod webhooks;

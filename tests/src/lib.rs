@@ -26,6 +26,7 @@ pub mod process;
 pub mod progress;
 pub mod proxy;
 pub mod random;
+pub mod receiver;
 pub mod relay;
 pub mod report;
 pub mod scenario;

@@ -169,6 +169,14 @@ impl Scenario {
         Relay::start(&self.options, &self.log)
     }
 
+    /// Another service of the program, such as `notify`, that has only just been started.
+    ///
+    /// # Errors
+    /// Fails if the binary cannot be run.
+    pub fn start(&self, arguments: &str) -> Result<Relay> {
+        Relay::start_as(arguments, &self.options, &self.log)
+    }
+
     /// A writer of all 500 keys.
     pub fn writer(&self) -> Writer {
         Writer::new(&self.database, &self.journal, KEYS, random::entropy())

@@ -1,6 +1,7 @@
 //! The admin HTTP server: `/metrics`, `/healthz`, `/readyz` and `/status`.
 
 pub(crate) mod client;
+mod roles;
 mod routes;
 mod snapshot;
 mod state;
@@ -18,6 +19,7 @@ use crate::error_code::ErrorCode;
 use crate::failure::Failure;
 use crate::metric;
 
+pub(crate) use roles::Roles;
 pub(crate) use snapshot::{Phase, Snapshot};
 pub(crate) use state::RelayState;
 pub(crate) use states::RelayStates;
@@ -75,7 +77,7 @@ impl AdminServer {
     /// Accepting connections fails for good.
     pub(crate) async fn serve(
         self,
-        states: RelayStates,
+        roles: Roles,
         shutdown: CancellationToken,
     ) -> Result<(), Failure> {
         let Self {
@@ -90,7 +92,7 @@ impl AdminServer {
                 metrics.run_upkeep();
             }
         };
-        let router = routes::router(states, metrics.clone());
+        let router = routes::router(roles, metrics.clone());
         let server = axum::serve(listener, router)
             .with_graceful_shutdown(shutdown.clone().cancelled_owned());
         tokio::select! {
@@ -120,5 +122,7 @@ fn install_recorder() -> Result<PrometheusHandle, Failure> {
         .install_recorder()
         .map_err(failed)?;
     metric::describe();
+    recovery::describe_metrics();
+    dead_letters::describe();
     Ok(handle)
 }

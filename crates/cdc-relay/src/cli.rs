@@ -1,5 +1,6 @@
 //! The command line.
 
+mod endpoint;
 mod recover;
 
 use std::path::PathBuf;
@@ -9,12 +10,16 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::shard::Shards;
 
+pub(crate) use endpoint::{
+    Endpoint, EndpointAction, EndpointAdd, EndpointDeliveries, EndpointList, EndpointResolve,
+    EndpointTest,
+};
 pub(crate) use recover::{
     FilterArguments, Rate, Recover, RecoverAction, RecoverDiscard, RecoverList, RecoverReplay,
     RecoverShow, RecoverStats, Selection,
 };
 
-/// Streams a PostgreSQL transactional outbox from the write-ahead log into Kafka, at least once.
+/// Streams a PostgreSQL transactional outbox from the write-ahead log into Kafka, and from there to webhooks.
 #[derive(Debug, Parser)]
 #[command(
     name = "cdc-relay",
@@ -106,6 +111,28 @@ pub(crate) enum Command {
                             cdc-relay status --probe   # for a container's health check"
     )]
     Status(Status),
+    /// Does everything that the configuration names in one process: relay, notify and recover run.
+    #[command(
+        after_help = "The relay always; the notifier if `notify.topics` names topics; the collector of dead letters if \
+                            there is a consumer group to collect from.\n\n\
+                            Example:\n  cdc-relay --config relay.toml run"
+    )]
+    Run,
+    /// Sends events to webhook endpoints until it is told to stop.
+    #[command(
+        after_help = "It reads `notify.topics` and tells the endpoints that subscribed, each once. What fails is tried \
+                            again as [[recover.consumer]] says, and then a dead letter: run `recover run` beside it.\n\n\
+                            Example:\n  cdc-relay --config relay.toml --log-format json notify"
+    )]
+    Notify,
+    /// Adds, lists, tests, enables and disables webhook endpoints.
+    #[command(
+        after_help = "Endpoints are in the table cdc.endpoint of `postgres.store_url`; a running notifier knows of a \
+                            change within seconds.\n\n\
+                            Examples:\n  cdc-relay endpoint add billing --url https://billing.example/hook\n  \
+                            cdc-relay endpoint test billing"
+    )]
+    Endpoint(Endpoint),
     /// Deals with events that could not be delivered: lists, shows, replays and discards them.
     #[command(
         after_help = "The events are in the table cdc.failed_event of `postgres.store_url`.\n\n\

@@ -3,14 +3,20 @@
 mod amount;
 mod config;
 mod doctor;
+mod endpoint;
 mod explain;
 mod init;
+mod notify;
 mod recover;
 pub(crate) mod relay;
 mod reshard;
+mod run;
+mod serving;
 mod status;
 
 pub(crate) use init::{slot_foreign, slot_lost};
+
+use std::future::Future;
 
 use tokio_util::sync::CancellationToken;
 
@@ -33,14 +39,31 @@ pub(crate) async fn run(command: &Command, global: &Global) -> Result<(), Failur
         Command::Status(arguments) => status::run(arguments, &usable(global)?).await,
         Command::Recover(arguments) => recover::run(arguments, &usable(global)?).await,
         Command::Reshard(arguments) => reshard::run(arguments, &usable(global)?).await,
+        Command::Endpoint(arguments) => endpoint::run(arguments, &usable(global)?).await,
         Command::Relay(arguments) => {
             let config = usable(global)?;
-            let shutdown = CancellationToken::new();
-            tokio::select! {
-                done = relay::run(arguments, config, shutdown.clone()) => done,
-                failed = signals::watch(shutdown) => failed.map(|never| match never {}),
-            }
+            until_signalled(|shutdown| relay::run(arguments, config, shutdown)).await
         }
+        Command::Run => {
+            let config = usable(global)?;
+            until_signalled(|shutdown| run::run(config, shutdown)).await
+        }
+        Command::Notify => {
+            let config = usable(global)?;
+            until_signalled(|shutdown| async move { notify::run(&config, shutdown).await }).await
+        }
+    }
+}
+
+/// Runs work that ends when it is told to; a signal tells it.
+async fn until_signalled<F>(work: impl FnOnce(CancellationToken) -> F) -> Result<(), Failure>
+where
+    F: Future<Output = Result<(), Failure>>,
+{
+    let shutdown = CancellationToken::new();
+    tokio::select! {
+        done = work(shutdown.clone()) => done,
+        failed = signals::watch(shutdown.clone()) => failed.map(|never| match never {}),
     }
 }
 

@@ -9,8 +9,10 @@ mod kafka;
 mod layers;
 mod lines;
 mod mistake;
+mod notify;
 mod outbox;
 mod postgres;
+mod recover;
 mod relay;
 mod secret;
 mod setting;
@@ -22,8 +24,10 @@ pub(crate) use admin::{AdminConfig, ListenAddress};
 pub(crate) use effective::effective;
 pub(crate) use kafka::KafkaConfig;
 pub(crate) use layers::Layers;
+pub(crate) use notify::NotifyConfig;
 pub(crate) use outbox::{OutboxConfig, OutboxTable, quote_identifier};
 pub(crate) use postgres::PostgresConfig;
+pub(crate) use recover::{AlertConfig, ConsumerConfig, RecoverConfig, RetryConfig};
 pub(crate) use relay::{Delivery, OnGap, Poison, RelayConfig, Snapshot};
 use value::{Size, Span};
 
@@ -41,6 +45,10 @@ pub(crate) struct Config {
     pub(crate) relay: RelayConfig,
     /// What the outbox looks like.
     pub(crate) outbox: OutboxConfig,
+    /// How events reach webhooks.
+    pub(crate) notify: NotifyConfig,
+    /// What becomes of records that fail.
+    pub(crate) recover: RecoverConfig,
     /// The admin HTTP server.
     pub(crate) admin: AdminConfig,
 }
@@ -98,7 +106,9 @@ impl Config {
     fn validate(&self) -> Result<(), Invalid> {
         self.kafka.validate()?;
         self.relay.validate()?;
-        self.outbox.validate()
+        self.outbox.validate()?;
+        self.notify.validate()?;
+        self.recover.validate()
     }
 }
 

@@ -127,6 +127,10 @@ error_codes! {
     StoreMissing = "CDC0060" => Refused,
     /// Some of the chosen events were not replayed or discarded.
     RecoveryIncomplete = "CDC0061" => Refused,
+    /// A consumer cannot go on.
+    ConsumerStopped = "CDC0062" => Refused,
+    /// An endpoint cannot be added, changed or asked.
+    Endpoint = "CDC0070" => Refused,
     /// A bug in cdc-relay.
     Internal = "CDC0090" => Bug,
 }

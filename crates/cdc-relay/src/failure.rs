@@ -1,7 +1,9 @@
 //! What the user is told when something cannot go on: what happened, why, and what to do.
 
+mod consumer;
 mod context;
 mod kafka;
+mod notifier;
 mod postgres;
 mod relay;
 mod report;

@@ -13,6 +13,7 @@ mod metric;
 mod migrations;
 mod relay;
 mod retention;
+mod role;
 mod shard;
 mod signals;
 mod telemetry;

@@ -252,7 +252,7 @@ impl Relay {
 }
 
 /// From 0 to 1, different in each process: pauses must not coincide.
-fn random_fraction() -> f64 {
+pub(crate) fn random_fraction() -> f64 {
     use std::hash::{BuildHasher, RandomState};
     let random = RandomState::new().hash_one(std::process::id());
     #[expect(clippy::cast_precision_loss, reason = "any fraction will do")]

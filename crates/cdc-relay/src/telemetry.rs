@@ -4,7 +4,7 @@ use std::io;
 
 use tracing_subscriber::EnvFilter;
 
-use crate::cli::{Command, LogFormat};
+use crate::cli::{Command, LogFormat, Recover, RecoverAction};
 use crate::terminal::Style;
 
 /// Of `relay`, whose log is what one sees of it.
@@ -16,11 +16,18 @@ const COMMAND_LEVEL: &str = "warn,librdkafka=error";
 /// be read is reported and the command's used; a second call changes nothing.
 pub(crate) fn start(format: LogFormat, command: &Command) {
     let level = match command {
-        Command::Relay(_) | Command::Reshard(_) => SERVICE_LEVEL,
+        Command::Relay(_)
+        | Command::Notify
+        | Command::Run
+        | Command::Reshard(_)
+        | Command::Recover(Recover {
+            action: RecoverAction::Run,
+        }) => SERVICE_LEVEL,
         Command::Init(_)
         | Command::Doctor(_)
         | Command::Status(_)
         | Command::Recover(_)
+        | Command::Endpoint(_)
         | Command::Config
         | Command::Explain(_) => COMMAND_LEVEL,
     };

@@ -8,26 +8,26 @@ use axum::{Json, Router};
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::json;
 
-use super::snapshot::{Snapshot, Unwell};
-use super::states::RelayStates;
+use super::roles::{Report, Roles};
+use super::snapshot::Unwell;
 
 #[derive(Clone)]
 struct Shared {
-    states: RelayStates,
+    roles: Roles,
     metrics: PrometheusHandle,
 }
 
-pub(super) fn router(states: RelayStates, metrics: PrometheusHandle) -> Router {
+pub(super) fn router(roles: Roles, metrics: PrometheusHandle) -> Router {
     Router::new()
         .route("/metrics", get(render_metrics))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/status", get(status))
-        .with_state(Shared { states, metrics })
+        .with_state(Shared { roles, metrics })
 }
 
 async fn render_metrics(State(shared): State<Shared>) -> Response {
-    shared.states.observe();
+    shared.roles.observe();
     let text = [(
         header::CONTENT_TYPE,
         "text/plain; version=0.0.4; charset=utf-8",
@@ -36,15 +36,15 @@ async fn render_metrics(State(shared): State<Shared>) -> Response {
 }
 
 async fn healthz(State(shared): State<Shared>) -> Response {
-    verdict(shared.states.alive())
+    verdict(shared.roles.alive())
 }
 
 async fn readyz(State(shared): State<Shared>) -> Response {
-    verdict(shared.states.ready())
+    verdict(shared.roles.ready())
 }
 
-async fn status(State(shared): State<Shared>) -> Json<Snapshot> {
-    Json(shared.states.snapshot())
+async fn status(State(shared): State<Shared>) -> Json<Report> {
+    Json(shared.roles.report())
 }
 
 fn verdict(checked: Result<(), Unwell>) -> Response {

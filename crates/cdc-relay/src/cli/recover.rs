@@ -1,6 +1,7 @@
 //! The arguments of `recover`.
 
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -17,6 +18,13 @@ pub(crate) struct Recover {
 /// What to do with failed events.
 #[derive(Debug, Subcommand)]
 pub(crate) enum RecoverAction {
+    /// Collects dead letters into the store, and tells people, until it is told to stop.
+    #[command(
+        after_help = "It collects those of the notifier's group and of every group in [[recover.consumer]], and \
+                            tells each reason once in a while to `recover.alert.webhook`.\n\n\
+                            Example:\n  cdc-relay --config relay.toml recover run"
+    )]
+    Run,
     /// Lists failed events, the last failure first.
     #[command(after_help = "Examples:\n  cdc-relay recover list\n  \
                             cdc-relay recover list --code CDC0043 --newer-than 1h\n  \
@@ -28,21 +36,24 @@ pub(crate) enum RecoverAction {
     Show(RecoverShow),
     /// Sends failed events again, in the order of their origin, and waits until Kafka has acknowledged them.
     #[command(
-        after_help = "Key, value, headers and time are those of the first attempt, so consumers know a repetition by \
-                            its id. An event is held while it is sent, so that two operators don't send it twice; one \
-                            whose replay was killed can be replayed again after two minutes, and may then arrive twice.\
+        after_help = "What the relay could not send goes where it would have gone. What a consumer group failed at \
+                            goes to that group alone, as one more retry. Key, value, headers and event id are those of \
+                            the first attempt. An event is held while it is sent, so that two operators don't send it \
+                            twice; one whose replay was killed can be replayed again after two minutes, and may then \
+                            arrive twice.\
                             \n\nExit status: 69 when some were not sent.\n\n\
                             Examples:\n  cdc-relay recover replay --code CDC0044 --dry-run\n  \
                             cdc-relay recover replay 17 18\n  \
-                            cdc-relay recover replay --topic outbox.event.order --rate 100/s"
+                            cdc-relay recover replay --topic outbox.event.order --group billing --rate 100/s\n  \
+                            cdc-relay recover replay 17 --payload-file corrected.json"
     )]
-    Replay(RecoverReplay),
+    Replay(Box<RecoverReplay>),
     /// Gives failed events up. They stay in the store, and are not sent again.
     #[command(
         after_help = "Examples:\n  cdc-relay recover discard 17 --note 'test data'\n  \
                             cdc-relay recover discard --older-than 90d --dry-run"
     )]
-    Discard(RecoverDiscard),
+    Discard(Box<RecoverDiscard>),
     /// Counts failed events by status, and the open ones by reason.
     #[command(after_help = "Example:\n  cdc-relay recover stats --json | jq '.groups[0]'")]
     Stats(RecoverStats),
@@ -83,6 +94,9 @@ pub(crate) struct RecoverReplay {
     /// Sends at most N events a second.
     #[arg(long, value_name = "N/s")]
     pub(crate) rate: Option<Rate>,
+    /// Gives the one event that is meant this payload first, for good; the one that it had stays in its history.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) payload_file: Option<PathBuf>,
 }
 
 /// Arguments of `recover discard`.
@@ -134,6 +148,9 @@ pub(crate) struct FilterArguments {
     /// Only events for this topic, or read from it.
     #[arg(long)]
     pub(crate) topic: Option<String>,
+    /// Only events that this consumer group failed at.
+    #[arg(long)]
+    pub(crate) group: Option<String>,
     /// Only events with this key.
     #[arg(long)]
     pub(crate) key: Option<String>,

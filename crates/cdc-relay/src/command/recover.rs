@@ -5,23 +5,29 @@ mod json;
 mod list;
 mod outcome;
 mod replay;
+mod run;
 mod select;
 mod show;
 mod stats;
 mod text;
 
+pub(super) use text::{aligned, time};
+
 use cdc_store::FailedEvents;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
+use super::until_signalled;
 use crate::cli::{Recover, RecoverAction};
 use crate::config::Config;
 use crate::failure::Failure;
-use crate::signals;
 use crate::terminal::say;
 
 /// Does what the subcommand says.
 pub(super) async fn run(arguments: &Recover, config: &Config) -> Result<(), Failure> {
+    if let RecoverAction::Run = arguments.action {
+        return until_signalled(|shutdown| run::run(config, shutdown)).await;
+    }
     let options = config.at_store().postgres.options();
     let store = FailedEvents::connect(&options)
         .await
@@ -32,12 +38,12 @@ pub(super) async fn run(arguments: &Recover, config: &Config) -> Result<(), Fail
         RecoverAction::Discard(arguments) => discard::run(arguments, store, config).await,
         RecoverAction::Stats(arguments) => stats::run(arguments, store, config).await,
         RecoverAction::Replay(arguments) => {
-            let shutdown = CancellationToken::new();
-            tokio::select! {
-                done = replay::run(arguments, store, config, &shutdown) => done,
-                failed = signals::watch(shutdown.clone()) => failed.map(|never| match never {}),
-            }
+            let replaying = |shutdown: CancellationToken| async move {
+                replay::run(arguments, store, config, &shutdown).await
+            };
+            until_signalled(replaying).await
         }
+        RecoverAction::Run => Ok(()),
     }
 }
 
@@ -46,7 +52,7 @@ fn told(config: &Config) -> impl Fn(cdc_store::Error) -> Failure {
     |error| Failure::from_store(error, config)
 }
 
-fn say_json(value: &impl Serialize) -> Result<(), Failure> {
+pub(super) fn say_json(value: &impl Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(value)
         .map_err(|error| Failure::internal("this cannot be written as JSON").caused_by(error))?;
     say(text);

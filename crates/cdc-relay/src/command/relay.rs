@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::admin::{AdminServer, RelayState, RelayStates};
+use super::serving;
+use crate::admin::{RelayState, RelayStates, Roles};
 use crate::cli;
 use crate::config::Config;
 use crate::diagnosis;
@@ -31,30 +32,88 @@ pub(crate) async fn run(
         Some(index) => vec![one_shard(index, &config)?],
         None => config.shards(),
     };
-    let admin = match &config.admin.listen {
-        Some(address) => Some(AdminServer::bind(address).await?),
-        None => None,
+    let (relaying, states) = Relaying::of(shards, config.clone());
+    let roles = Roles {
+        relay: Some(states),
+        ..Roles::default()
     };
-    let (relays, states): (Vec<_>, Vec<_>) = shards.into_iter().map(relay_of).unzip();
-    let states = RelayStates::new(states);
-    let relaying = relay_and_remove(relays, &config, &states, &shutdown);
-    let Some(admin) = admin else {
-        return relaying.await;
-    };
-    tracing::info!(address = %admin.address(), "serving /metrics, /healthz, /readyz and /status");
-    // Served until the relay has drained: a stopping relay can still be asked.
-    let served = CancellationToken::new();
-    let serving = admin.serve(states.clone(), served.clone());
-    tokio::pin!(serving, relaying);
-    tokio::select! {
-        done = &mut relaying => {
-            served.cancel();
-            done.and(serving.await)
-        }
-        failed = &mut serving => {
-            shutdown.cancel();
-            relaying.await.and(failed)
-        }
+    serving::run(
+        &config,
+        roles,
+        &shutdown,
+        relaying.run(&shutdown, Threads::OnlyIfSeveral),
+    )
+    .await
+}
+
+/// The slots of this process, and what removes their old rows.
+#[derive(Debug)]
+pub(super) struct Relaying {
+    relays: Vec<ShardRelay>,
+    states: RelayStates,
+    config: Config,
+}
+
+/// Where relays run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Threads {
+    /// One that is alone runs on the thread that drives it.
+    OnlyIfSeveral,
+    /// Each on a thread of its own: a relay sleeps on its thread, and others are not to wait for it.
+    Always,
+}
+
+impl Relaying {
+    /// One relay for each of the configurations, which are those of shards of `config`.
+    pub(super) fn of(shards: Vec<Config>, config: Config) -> (Self, RelayStates) {
+        let (relays, states): (Vec<_>, Vec<_>) = shards.into_iter().map(relay_of).unzip();
+        let states = RelayStates::new(states);
+        let relaying = Self {
+            relays,
+            states: states.clone(),
+            config,
+        };
+        (relaying, states)
+    }
+
+    /// Relays until `shutdown` is cancelled, and removes old rows beside it.
+    ///
+    /// # Errors
+    ///
+    /// What cannot pass by itself.
+    pub(super) async fn run(
+        self,
+        shutdown: &CancellationToken,
+        threads: Threads,
+    ) -> Result<(), Failure> {
+        let Self {
+            mut relays,
+            states,
+            config,
+        } = self;
+        let relayed = shutdown.child_token();
+        let has_all = relays.len() == usize::from(config.relay.shards.count());
+        let alone = match (threads, relays.len()) {
+            (Threads::OnlyIfSeveral, 1) => relays.pop(),
+            _ => None,
+        };
+        let relaying = async {
+            let done = match &alone {
+                Some(relay) => relay.run(shutdown).await,
+                None => shard_threads::run(relays, shutdown).await,
+            };
+            relayed.cancel();
+            done
+        };
+        let removing = async {
+            if has_all {
+                retention::run(&config, &relayed, || states.stream_only()).await;
+            } else if config.outbox.retention.is_some() {
+                // Another process may still have to read old rows for its shard, and nobody here knows.
+                tracing::warn!("`outbox.retention` has no effect with `--shard`: old rows stay");
+            }
+        };
+        tokio::join!(relaying, removing).0
     }
 }
 
@@ -94,32 +153,4 @@ impl ShardRelay {
             Err(failure) => Err(diagnosis::refine(failure, &self.config).await),
         }
     }
-}
-
-/// Relays, and removes old rows beside it for as long as it does.
-async fn relay_and_remove(
-    relays: Vec<ShardRelay>,
-    config: &Config,
-    states: &RelayStates,
-    shutdown: &CancellationToken,
-) -> Result<(), Failure> {
-    let relayed = shutdown.child_token();
-    let has_all = relays.len() == usize::from(config.relay.shards.count());
-    let relaying = async {
-        let done = match <[ShardRelay; 1]>::try_from(relays) {
-            Ok([relay]) => relay.run(shutdown).await,
-            Err(relays) => shard_threads::run(relays, shutdown).await,
-        };
-        relayed.cancel();
-        done
-    };
-    let removing = async {
-        if has_all {
-            retention::run(config, &relayed, || states.stream_only()).await;
-        } else if config.outbox.retention.is_some() {
-            // Another process may still have to read old rows for its shard, and nobody here knows.
-            tracing::warn!("`outbox.retention` has no effect with `--shard`: old rows stay");
-        }
-    };
-    tokio::join!(relaying, removing).0
 }

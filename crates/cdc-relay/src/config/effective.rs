@@ -6,7 +6,9 @@ use super::Layers;
 use super::secret::{MASK, is_secret_property};
 
 /// The sections in the order of `config/default.toml`.
-const SECTIONS: [&str; 5] = ["postgres", "kafka", "relay", "outbox", "admin"];
+const SECTIONS: [&str; 7] = [
+    "postgres", "kafka", "relay", "outbox", "notify", "recover", "admin",
+];
 
 /// TOML that, its masked values apart, gives the same configuration when used as a file.
 pub(crate) fn effective(layers: &Layers) -> String {
@@ -77,12 +79,22 @@ fn value_text(table: &str, key: &str, value: &Value) -> String {
             return toml_text(&Value::from(masked_url(value.as_str().unwrap_or_default())));
         }
         "kafka.client" | "kafka.producer" | "kafka.consumer" => is_secret_property(key),
+        "notify" => key == "secret_keys" && !is_empty(value),
+        "recover.alert" => key == "webhook" && !is_empty(value),
         _ => false,
     };
     if masked {
         toml_text(&Value::from(MASK))
     } else {
         toml_text(value)
+    }
+}
+
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::String(_, text) => text.is_empty(),
+        Value::Array(_, list) => list.is_empty(),
+        _ => false,
     }
 }
 

@@ -57,6 +57,8 @@ pub(super) fn single_underscore(name: &str, right: &str) -> Failure {
 pub(super) fn invalid_value(error: &figment::Error, origin: &str) -> Failure {
     let key = error.path.join(".");
     let secret = key.starts_with("postgres")
+        || key == "notify.secret_keys"
+        || key == "recover.alert.webhook"
         || key.starts_with("kafka.client")
         || key.starts_with("kafka.producer")
         || key.starts_with("kafka.consumer");

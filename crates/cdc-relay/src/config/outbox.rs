@@ -12,10 +12,10 @@ use cdc_outbox::{
 };
 use serde::Deserialize;
 
-use super::value::text;
+use super::value::{optional, span_or_never, text, texts};
 use super::{Invalid, Span, require};
 
-use self::read::{expand_json, optional, span_or_never, texts};
+use self::read::expand_json;
 
 pub(crate) use table::{OutboxTable, quote_identifier};
 

@@ -1,11 +1,15 @@
 //! Values with a unit: durations and sizes.
 
+mod empty;
+
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
 use serde::Deserialize;
 use serde::de::{self, Deserializer, Visitor};
+
+pub(super) use self::empty::{optional, span_or_never, texts};
 
 /// A length of time, written with its unit: `"500ms"`, `"10s"`, `"1m 30s"`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,6 +23,12 @@ impl Span {
     /// The duration.
     pub(crate) const fn get(self) -> Duration {
         self.0
+    }
+}
+
+impl From<Duration> for Span {
+    fn from(duration: Duration) -> Self {
+        Self(duration)
     }
 }
 

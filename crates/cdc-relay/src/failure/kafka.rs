@@ -12,6 +12,8 @@ const REFUSED_CREDENTIALS: [i32; 4] = [-169, 33, 34, 58];
 const NO_SUCH_TOPIC: [i32; 2] = [-188, 3];
 /// Kafka's numbers for a client without permission: for the topic, and for the cluster.
 const NOT_AUTHORISED: [i32; 2] = [29, 31];
+/// Kafka's numbers for a client without permission: for the topic, the group, and for the cluster.
+const NOT_AUTHORISED_FOR_GROUP: [i32; 3] = [29, 30, 31];
 
 impl Failure {
     /// What to tell about `error`. Every kind of error has its code, cause and remedy here.
@@ -36,6 +38,11 @@ fn explain(error: &Error, context: Context<'_>) -> Told {
         Error::Thread(_) | Error::Abandoned => {
             (ErrorCode::Internal, format!("could not {doing}"), "see the cause, and try again".to_owned())
         }
+        Error::InvalidConsumer { .. } => (
+            ErrorCode::InvalidValue,
+            format!("could not {doing}: a consumer group cannot be run as it is configured"),
+            "correct [notify], [[recover.consumer]] or [kafka.consumer]".to_owned(),
+        ),
         Error::InvalidRecord { topic, .. } => row_invalid(topic, doing),
         Error::Cancelled | Error::OutOfTurn { .. } => {
             (ErrorCode::Internal, format!("could not {doing}"), "see the cause, and try again".to_owned())
@@ -61,6 +68,7 @@ fn explain(error: &Error, context: Context<'_>) -> Told {
                 .to_owned(),
         ),
         Error::Broker { code, .. } | Error::Unreachable { code, .. } => of_cluster(*code, brokers, doing),
+        Error::Consume { group, code, .. } => of_group(*code, group, context),
         Error::Topic { topic, code, .. } => of_topic(*code, topic, context),
         Error::Record { topic, code } => match error.disposition() {
             Disposition::Poison(PoisonReason::TooLarge) => too_large(topic),
@@ -87,6 +95,26 @@ fn of_cluster(code: KafkaCode, brokers: &str, doing: &str) -> Told {
         "check `kafka.brokers`, that the brokers run, that security.protocol fits the port, and that the addresses \
          which the brokers advertise can be reached from here (advertised.listeners)"
             .to_owned(),
+    )
+}
+
+fn of_group(code: KafkaCode, group: &str, context: Context<'_>) -> Told {
+    let doing = context.doing;
+    if REFUSED_CREDENTIALS.contains(&code.number()) {
+        return of_cluster(code, &context.config.kafka.brokers, doing);
+    }
+    if NOT_AUTHORISED_FOR_GROUP.contains(&code.number()) {
+        return (
+            ErrorCode::TopicNotAuthorised,
+            format!("could not {doing}: Kafka does not let this client use the consumer group {group:?}"),
+            "allow its principal to read the group and its topics (kafka-acls --consumer --group NAME --topic NAME)"
+                .to_owned(),
+        );
+    }
+    (
+        ErrorCode::KafkaRefused,
+        format!("could not {doing}: there is trouble with the consumer group {group:?}"),
+        "see the cause; two processes must not have the same `instance_id`".to_owned(),
     )
 }
 

@@ -27,7 +27,7 @@ impl Failure {
                     format!("could not {doing}: the role {role:?} lacks a privilege ({target})"),
                     format!(
                         "GRANT USAGE ON SCHEMA cdc TO {role:?}; GRANT SELECT, INSERT, UPDATE ON cdc.failed_event, \
-                         cdc.failed_event_action TO {role:?}"
+                         cdc.failed_event_action, cdc.alert TO {role:?}"
                     ),
                 )
                 .caused_by(source)

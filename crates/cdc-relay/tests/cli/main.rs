@@ -21,6 +21,7 @@ mod emit;
 mod init;
 mod recover;
 mod relay;
+mod replay;
 mod retention;
 mod server_settings;
 mod shards;

@@ -4,6 +4,7 @@ use std::time::SystemTime;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use cdc_event::PartId;
 use cdc_store::{Action, FailedEvent, FailedEventDetails, Group, Origin, Stats, StatusCount};
 use serde_json::{Value, json};
 
@@ -23,6 +24,7 @@ pub(super) fn event(event: &FailedEvent) -> Value {
             "code": event.error.code(),
             "message": event.error.message(),
             "chain": event.error.chain(),
+            "backtrace": event.error.backtrace(),
         },
         "attempts": event.attempts,
         "first_failed_at": time(event.first_failed_at),
@@ -82,22 +84,31 @@ fn origin(origin: &Origin) -> Value {
             "commit_lsn": position.commit_lsn.to_string(),
             "change_index": position.index.get(),
         }),
-        Origin::Consumer { group, record } => json!({
+        Origin::Consumer {
+            group,
+            record,
+            part,
+        } => json!({
             "group": group,
             "topic": record.topic,
             "partition": record.partition,
             "offset": record.offset,
+            "part": part.as_ref().map(PartId::as_str),
         }),
     }
 }
 
 fn action(action: &Action) -> Value {
-    json!({
+    let mut value = json!({
         "status": action.status.as_str(),
         "at": time(action.at),
         "by": action.actor,
         "note": action.note,
-    })
+    });
+    if let Some(replaced) = &action.replaced {
+        value["replaced_payload"] = replaced.payload.as_deref().map(bytes).into();
+    }
+    value
 }
 
 fn status_count(count: &StatusCount) -> Value {

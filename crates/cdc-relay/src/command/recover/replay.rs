@@ -1,6 +1,7 @@
 //! `cdc-relay recover replay`.
 
 mod fate;
+mod payload;
 mod sender;
 mod topics;
 
@@ -11,6 +12,7 @@ use cdc_store::{Claim, ClaimedEvent, ErrorReport, FailedEventId, FailedEvents};
 use tokio_util::sync::CancellationToken;
 
 use self::fate::Fate;
+use self::payload::Corrected;
 use self::sender::Sender;
 use super::outcome::{Left, Outcome};
 use super::{select, told};
@@ -36,11 +38,16 @@ pub(super) async fn run(
 ) -> Result<(), Failure> {
     let selection = &arguments.selection;
     let chosen = select::choose(selection, &mut store, config).await?;
+    let payload = match &arguments.payload_file {
+        Some(file) => Some(Corrected::read(file, &chosen).await?),
+        None => None,
+    };
     let mut outcome = Outcome::new("replayed");
     for id in chosen.without_record {
         outcome.leave(
             id,
-            "no record could be made of it; write the event again, corrected, and discard this one",
+            "no record could be made of it, or its group has no retry topic; write the event again, corrected, and \
+             discard this one",
         );
     }
     for (id, reason) in chosen.unavailable {
@@ -48,6 +55,9 @@ pub(super) async fn run(
     }
     if selection.dry_run {
         return outcome.say_planned(&chosen.replayable, selection.json);
+    }
+    if let Some(payload) = payload {
+        payload.store(&mut store, selection, config).await?;
     }
     let ended = if chosen.replayable.is_empty() {
         Ok(())
@@ -184,7 +194,7 @@ async fn settle(
     for id in acknowledged.iter().filter(|id| !known.contains(id)) {
         outcome.leave(
             *id,
-            "it was sent, but that could not be recorded before its hold ended",
+            "it was sent, but it has failed again, or its hold ended before that could be recorded",
         );
     }
     outcome.done.extend(recorded);

@@ -25,6 +25,7 @@ pub(super) struct Chosen {
 pub(super) fn filter(arguments: &FilterArguments) -> Filter {
     Filter {
         topic: arguments.topic.clone(),
+        group: arguments.group.clone(),
         key: arguments.key.clone().map(String::into_bytes),
         code: arguments.code.clone(),
         fingerprint: arguments.fingerprint.clone().map(Fingerprint::from_text),

@@ -1,6 +1,6 @@
 //! `cdc-relay recover show`.
 
-use cdc_store::{FailedEventDetails, FailedEvents};
+use cdc_store::{FailedEventDetails, FailedEvents, ReplacedPayload};
 
 use super::{json, say_json, text, told};
 use crate::cli::RecoverShow;
@@ -59,15 +59,24 @@ fn rendered(details: &FailedEventDetails) -> String {
     ];
     let causes = event.error.chain().iter();
     rows.extend(causes.map(|cause| ["  caused by".to_owned(), text::printable(cause)]));
+    let backtrace = event.error.backtrace().unwrap_or_default().lines();
+    rows.extend(backtrace.map(|line| ["  at".to_owned(), text::printable(line)]));
     rows.extend(details.actions.iter().map(|action| {
         let note = action
             .note
             .as_deref()
             .map_or(String::new(), |note| format!(": {}", text::printable(note)));
+        let replaced = match &action.replaced {
+            Some(ReplacedPayload { payload }) => format!(
+                "; the payload was {}",
+                or_none(payload.as_deref().map(text::bytes))
+            ),
+            None => String::new(),
+        };
         [
             "history".to_owned(),
             format!(
-                "{} {} by {}{note}",
+                "{} {} by {}{note}{replaced}",
                 text::time(action.at),
                 action.status,
                 text::printable(&action.actor)
@@ -107,6 +116,6 @@ fn target(details: &FailedEventDetails) -> String {
             Some(partition) => format!("{}, partition {partition}", target.topic),
             None => target.topic.clone(),
         },
-        None => "none: no record could be made of it, so it cannot be replayed".to_owned(),
+        None => "none, so it cannot be replayed".to_owned(),
     }
 }

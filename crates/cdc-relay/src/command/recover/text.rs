@@ -42,7 +42,7 @@ pub(super) fn table(events: &[FailedEvent]) -> String {
 }
 
 /// Columns as wide as their widest cell, two spaces between.
-pub(super) fn aligned<const N: usize>(rows: &[[String; N]]) -> String {
+pub(in crate::command) fn aligned<const N: usize>(rows: &[[String; N]]) -> String {
     let width = |column: usize| {
         let widths = rows.iter().map(|row| row[column].chars().count());
         widths.max().unwrap_or(0)
@@ -59,7 +59,7 @@ pub(super) fn aligned<const N: usize>(rows: &[[String; N]]) -> String {
 }
 
 /// To the second, in UTC.
-pub(super) fn time(time: SystemTime) -> String {
+pub(in crate::command) fn time(time: SystemTime) -> String {
     humantime::format_rfc3339_seconds(time).to_string()
 }
 

@@ -1,42 +1,9 @@
 //! How some of the section's values are written.
 
 use std::fmt;
-use std::str::FromStr;
 
 use cdc_outbox::ExpandJson;
-use serde::de::{self, Deserialize, Deserializer, Visitor};
-
-use crate::config::Span;
-
-/// An empty text is nothing.
-pub(super) fn optional<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<String>, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    Ok(Some(text).filter(|text| !text.is_empty()))
-}
-
-/// An empty text is no time span.
-pub(super) fn span_or_never<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<Span>, D::Error> {
-    match optional(deserializer)? {
-        None => Ok(None),
-        Some(text) => text.parse().map(Some).map_err(de::Error::custom),
-    }
-}
-
-/// A list of anything that is written as text.
-pub(super) fn texts<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
-where
-    D: Deserializer<'de>,
-    T: FromStr,
-    T::Err: fmt::Display,
-{
-    let texts = Vec::<String>::deserialize(deserializer)?;
-    let parsed = texts.iter().map(|text| text.parse());
-    parsed.collect::<Result<_, _>>().map_err(de::Error::custom)
-}
+use serde::de::{self, Deserializer, Visitor};
 
 /// `true`, `false` or a word.
 pub(super) fn expand_json<'de, D: Deserializer<'de>>(

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use cdc_event::Sequence;
 use cdc_kafka::{
-    Delivery, Disposition, HeaderRef, Limits, OrderedProducer, OutgoingRecord, Partition,
-    SendError, TimestampMillis,
+    Delivery, Disposition, HeaderRef, Limits, OrderedProducer, OutgoingRecord, SendError,
+    TimestampMillis,
 };
 use cdc_store::ClaimedEvent;
+use dead_letters::Resent;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, timeout_at};
 use tokio_util::sync::CancellationToken;
 
@@ -143,11 +144,12 @@ impl<'a> Sender<'a> {
         batch: &mut Batch,
         end: Instant,
     ) -> Result<Fate, Failure> {
-        if let Err(refusal) = self.topics.look_for(&event.target.topic).await? {
-            return Ok(Fate::Refused(refusal));
-        }
-        let headers: Vec<HeaderRef<'_>> = event
-            .contents
+        let partitions = match self.topics.look_for(event).await? {
+            Ok(partitions) => partitions,
+            Err(refusal) => return Ok(Fate::Refused(refusal)),
+        };
+        let resent = Resent::of(event);
+        let headers: Vec<HeaderRef<'_>> = resent
             .headers
             .as_slice()
             .iter()
@@ -158,13 +160,15 @@ impl<'a> Sender<'a> {
             .collect();
         let record = OutgoingRecord {
             topic: &event.target.topic,
-            partition: event.target.partition.map(Partition),
+            partition: event
+                .target
+                .partition
+                .map(|number| partitions.place(number)),
             key: event.contents.key.as_deref(),
             value: event.contents.payload.as_deref(),
             headers: &headers,
             // librdkafka takes no others.
-            timestamp: event
-                .contents
+            timestamp: resent
                 .timestamp_ms
                 .filter(|time| *time > 0)
                 .map(TimestampMillis),

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use cdc_kafka::{Disposition, TopicInfo, TopicSettings, Topics};
+use cdc_kafka::{Disposition, Partition, TopicInfo, TopicSettings, Topics};
+use cdc_store::{ClaimedEvent, Origin};
 
 use super::fate::Refusal;
 use crate::config::Config;
@@ -13,12 +14,24 @@ use crate::failure::{Context, Failure};
 /// For each question to the cluster.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How many partitions a topic has.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Partitions(i32);
+
+impl Partitions {
+    /// The partition for an event that was in the one of this number. A retry topic with fewer than its source still
+    /// has each key in one place.
+    pub(super) fn place(self, number: i32) -> Partition {
+        Partition(number.rem_euclid(self.0.max(1)))
+    }
+}
+
 /// The topics that were looked for. Each is looked for once.
 #[derive(Debug)]
 pub(super) struct KnownTopics<'a> {
     config: &'a Config,
     topics: Topics,
-    known: HashMap<String, Result<(), Refusal>>,
+    known: HashMap<String, Result<Partitions, Refusal>>,
 }
 
 impl<'a> KnownTopics<'a> {
@@ -40,13 +53,17 @@ impl<'a> KnownTopics<'a> {
     /// # Errors
     ///
     /// The cluster does not answer. What is wrong with the topic alone is inside.
-    pub(super) async fn look_for(&mut self, topic: &str) -> Result<Result<(), Refusal>, Failure> {
+    pub(super) async fn look_for(
+        &mut self,
+        event: &ClaimedEvent,
+    ) -> Result<Result<Partitions, Refusal>, Failure> {
+        let topic = event.target.topic.as_str();
         if let Some(known) = self.known.get(topic) {
             return Ok(known.clone());
         }
-        let result = match self.ask(topic).await {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(Refusal::of(&Failure::new(
+        let result = match self.ask(topic, &event.origin).await {
+            Ok(Some(partitions)) => Ok(partitions),
+            Ok(None) => Err(Refusal::of(&Failure::new(
                 ErrorCode::TopicMissing,
                 format!("the topic {topic:?} does not exist"),
                 "create it, or set `kafka.topics.create = true`",
@@ -67,17 +84,38 @@ impl<'a> KnownTopics<'a> {
     }
 
     /// Whether it is there, by now.
-    async fn ask(&self, topic: &str) -> Result<bool, cdc_kafka::Error> {
-        let names = [topic.to_owned()];
+    async fn ask(
+        &self,
+        topic: &str,
+        origin: &Origin,
+    ) -> Result<Option<Partitions>, cdc_kafka::Error> {
         let settings = &self.config.kafka.topics;
-        if !settings.create {
-            let found = self.topics.describe(&names).await?;
-            return Ok(!matches!(found.as_slice(), [TopicInfo::Missing { .. }]));
+        let found = self.partitions(topic).await?;
+        if found.is_some() || !settings.create {
+            return Ok(found);
         }
+        // A retry topic has the partitions of its source.
+        let of_source = match origin {
+            Origin::Consumer { record, .. } => self.partitions(&record.topic).await?,
+            Origin::Relay { .. } => None,
+        };
+        let partitions = of_source.unwrap_or(Partitions(settings.partitions));
         let settings = TopicSettings {
-            partitions: settings.partitions,
+            partitions: partitions.0,
             replication_factor: settings.replication_factor,
         };
-        self.topics.ensure(&names, settings).await.map(|_| true)
+        self.topics.ensure(&[topic.to_owned()], settings).await?;
+        Ok(Some(partitions))
+    }
+
+    /// `None` when there is no such topic.
+    async fn partitions(&self, topic: &str) -> Result<Option<Partitions>, cdc_kafka::Error> {
+        let found = self.topics.describe(&[topic.to_owned()]).await?;
+        Ok(found.into_iter().find_map(|info| match info {
+            TopicInfo::Present { partitions, .. } => {
+                Some(Partitions(i32::try_from(partitions).unwrap_or(i32::MAX)))
+            }
+            TopicInfo::Missing { .. } => None,
+        }))
     }
 }

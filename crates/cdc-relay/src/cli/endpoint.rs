@@ -1,0 +1,199 @@
+//! The arguments of `endpoint`.
+
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use notifier::{EndpointId, Guarantee};
+
+/// Arguments of `endpoint`.
+#[derive(Debug, Args)]
+pub(crate) struct Endpoint {
+    #[command(subcommand)]
+    pub(crate) action: EndpointAction,
+}
+
+/// What to do with webhook endpoints.
+#[derive(Debug, Subcommand)]
+pub(crate) enum EndpointAction {
+    /// Adds an endpoint and prints its secret, which is not shown again.
+    #[command(
+        after_help = "Without --subject and --type it gets every event, unless --no-subscription is given: then the \
+                            application's own cdc.subscription says what it gets.\n\n\
+                            Examples:\n  cdc-relay endpoint add billing --url https://billing.example/hook --type order.paid\n  \
+                            cdc-relay endpoint add team-chat --url https://wh.jandi.com/… --format jandi \
+                            --guarantee at_most_once --subject author-7"
+    )]
+    Add(EndpointAdd),
+    /// Lists endpoints, without their secrets.
+    #[command(after_help = "Examples:\n  cdc-relay endpoint list\n  \
+                            cdc-relay endpoint list --json | jq '.endpoints[] | select(.state == \"disabled\")'")]
+    List(EndpointList),
+    /// Sends a test message to an endpoint and prints what it answered.
+    #[command(
+        after_help = "Exit status: 69 when it was not taken.\n\nExample:\n  cdc-relay endpoint test billing"
+    )]
+    Test(EndpointTest),
+    /// Enables an endpoint and says what it missed.
+    #[command(after_help = "Example:\n  cdc-relay endpoint enable billing")]
+    Enable(EndpointEnable),
+    /// Disables an endpoint: it is sent nothing, and what it misses is noted.
+    #[command(
+        after_help = "Example:\n  cdc-relay endpoint disable billing --reason 'moves on Friday'"
+    )]
+    Disable(EndpointDisable),
+    /// Gives an endpoint another secret and prints it; requests are signed with both for a while.
+    #[command(after_help = "Example:\n  cdc-relay endpoint rotate-secret billing --overlap 24h")]
+    RotateSecret(EndpointRotateSecret),
+    /// Lists deliveries that did not arrive: failed, missed while disabled, or in doubt.
+    #[command(
+        after_help = "In doubt are requests to endpoints of at_most_once that may have arrived.\n\n\
+                            Examples:\n  cdc-relay endpoint deliveries --endpoint billing\n  \
+                            cdc-relay endpoint deliveries --state unknown --json"
+    )]
+    Deliveries(EndpointDeliveries),
+    /// Settles a delivery that is in doubt.
+    #[command(after_help = "Example:\n  cdc-relay endpoint resolve EVENT team-chat --arrived")]
+    Resolve(EndpointResolve),
+}
+
+/// Arguments of `endpoint add`.
+#[derive(Args)]
+pub(crate) struct EndpointAdd {
+    /// Its name.
+    #[arg(value_parser = endpoint_id)]
+    pub(crate) id: EndpointId,
+    /// Where to: http or https, without credentials.
+    #[arg(long)]
+    pub(crate) url: String,
+    /// json, cloudevents, jandi, slack, discord or template.
+    #[arg(long, default_value = "json")]
+    pub(crate) format: String,
+    /// The file with the template, for the format `template`.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) template_file: Option<PathBuf>,
+    /// A file with the secret to sign with (whsec_… or whsk_…); without it a new one is made.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) secret_file: Option<PathBuf>,
+    /// at_least_once: what may have arrived is sent again, with the same webhook-id. at_most_once: it is not.
+    #[arg(long, default_value = "at_least_once")]
+    pub(crate) guarantee: Guarantee,
+    /// Requests in flight to it, 1 to 1000.
+    #[arg(long, default_value = "8")]
+    pub(crate) max_concurrency: NonZeroU32,
+    /// Requests a second.
+    #[arg(long, value_name = "PER_SECOND")]
+    pub(crate) rate: Option<f64>,
+    /// Records wait until it has answered: with keys in order, it gets the events of a key in order.
+    #[arg(long)]
+    pub(crate) ordered: bool,
+    /// Only events of this subject (their key).
+    #[arg(long)]
+    pub(crate) subject: Option<String>,
+    /// Only events of this type; may be repeated.
+    #[arg(long = "type", value_name = "TYPE")]
+    pub(crate) types: Vec<String>,
+    /// Adds no subscription.
+    #[arg(long, conflicts_with_all = ["subject", "types"])]
+    pub(crate) no_subscription: bool,
+}
+
+/// Arguments of `endpoint list`.
+#[derive(Debug, Args)]
+pub(crate) struct EndpointList {
+    /// Prints JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Arguments of `endpoint test`.
+#[derive(Debug, Args)]
+pub(crate) struct EndpointTest {
+    /// Its name.
+    #[arg(value_parser = endpoint_id)]
+    pub(crate) id: EndpointId,
+    /// Prints JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Arguments of `endpoint enable`.
+#[derive(Debug, Args)]
+pub(crate) struct EndpointEnable {
+    /// Its name.
+    #[arg(value_parser = endpoint_id)]
+    pub(crate) id: EndpointId,
+}
+
+/// Arguments of `endpoint disable`.
+#[derive(Debug, Args)]
+pub(crate) struct EndpointDisable {
+    /// Its name.
+    #[arg(value_parser = endpoint_id)]
+    pub(crate) id: EndpointId,
+    /// For whoever looks.
+    #[arg(long, default_value = "by hand")]
+    pub(crate) reason: String,
+}
+
+/// Arguments of `endpoint rotate-secret`.
+#[derive(Debug, Args)]
+pub(crate) struct EndpointRotateSecret {
+    /// Its name.
+    #[arg(value_parser = endpoint_id)]
+    pub(crate) id: EndpointId,
+    /// A file with the new secret; without it one is made.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) secret_file: Option<PathBuf>,
+    /// How long requests are signed with the old one too.
+    #[arg(long, default_value = "24h", value_parser = humantime::parse_duration)]
+    pub(crate) overlap: Duration,
+}
+
+/// Arguments of `endpoint deliveries`.
+#[derive(Debug, Args)]
+pub(crate) struct EndpointDeliveries {
+    /// Only those to this endpoint.
+    #[arg(long, value_parser = endpoint_id)]
+    pub(crate) endpoint: Option<EndpointId>,
+    /// Only those of this state: failed, unknown, missed or retrying.
+    #[arg(long, default_value = "failed")]
+    pub(crate) state: notifier::DeliveryState,
+    /// At most this many, the oldest first.
+    #[arg(long, default_value = "100", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) limit: u32,
+    /// Prints JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Arguments of `endpoint resolve`.
+#[derive(Debug, Args)]
+pub(crate) struct EndpointResolve {
+    /// The event, as `endpoint deliveries` shows it.
+    pub(crate) event: String,
+    /// The endpoint.
+    #[arg(value_parser = endpoint_id)]
+    pub(crate) id: EndpointId,
+    /// It arrived.
+    #[arg(long, required_unless_present = "send_again")]
+    pub(crate) arrived: bool,
+    /// It did not: it is sent when its record comes again, by a replay for example.
+    #[arg(long, conflicts_with = "arrived")]
+    pub(crate) send_again: bool,
+}
+
+impl std::fmt::Debug for EndpointAdd {
+    /// Without the URL: the path of a chat's webhook is a secret.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EndpointAdd")
+            .field("id", &self.id)
+            .field("format", &self.format)
+            .finish_non_exhaustive()
+    }
+}
+
+fn endpoint_id(text: &str) -> Result<EndpointId, String> {
+    EndpointId::new(text).map_err(|error| error.to_string())
+}

@@ -1,0 +1,56 @@
+//! From an error of a consumer to what the user is told. Whether it is tried again is decided by
+//! [`recovery::Error::disposition`] and [`cdc_kafka::Error::disposition`] alone.
+
+use recovery::Error;
+
+use super::{Context, Failure};
+use crate::config::Config;
+use crate::error_code::ErrorCode;
+
+impl Failure {
+    /// What to tell about the end of a consumer.
+    pub(crate) fn from_recovery(error: Error, config: &Config) -> Self {
+        match error {
+            Error::Settings(_) => Self::new(
+                ErrorCode::InvalidValue,
+                "a consumer group cannot be run as it is configured",
+                "correct [notify] or [[recover.consumer]]; config/default.toml documents every key",
+            )
+            .caused_by(error),
+            Error::MissingTopic { ref topic } => {
+                let what = format!(
+                    "the topic {topic:?} does not exist, and `kafka.topics.create` is false"
+                );
+                Self::new(
+                    ErrorCode::TopicMissing,
+                    what,
+                    "create it with the partitions of its source topic",
+                )
+            }
+            Error::MissingSource { ref topic } => {
+                let what = format!("the topic {topic:?}, which is to be read, does not exist");
+                Self::new(
+                    ErrorCode::TopicMissing,
+                    what,
+                    "create it, or correct the list of topics",
+                )
+            }
+            Error::Kafka(source) => Self::from_consumer(source, config),
+            Error::Handler(stopped) => Self::new(
+                ErrorCode::ConsumerStopped,
+                format!(
+                    "a record cannot be dealt with, and others could not either ({})",
+                    stopped.origin
+                ),
+                "see the cause, remove it and start again: nothing of the record is committed",
+            )
+            .caused_by(*stopped),
+            Error::Task(source) => Self::internal("a consumer ended in a panic").caused_by(source),
+        }
+    }
+
+    /// What to tell about a consumer group.
+    pub(crate) fn from_consumer(error: cdc_kafka::Error, config: &Config) -> Self {
+        Self::from_kafka(error, Context::new(config, "read from Kafka"))
+    }
+}

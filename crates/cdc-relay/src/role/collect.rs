@@ -1,0 +1,153 @@
+//! The collector: dead-letter topics → the store of failed events, and who is told of it.
+
+mod reading;
+
+use std::sync::Arc;
+
+use cdc_kafka::ConsumerSettings;
+use dead_letters::{AlertPlan, Alerts, Ingest, ReplayEntries, WebhookSink};
+use recovery::Names;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use webhook::{Client, Format, Guard, GuardSettings, Network};
+
+use self::reading::Reading;
+use super::{CollectState, GroupPlan, collected};
+use crate::config::{AlertConfig, Config};
+use crate::error_code::ErrorCode;
+use crate::failure::Failure;
+
+const EVERY_PORT: &str = "1-65535";
+
+/// Where replays of a group enter.
+#[derive(Debug, Clone)]
+pub(super) struct Entries(Names);
+
+impl Entries {
+    pub(super) fn of(names: &Names) -> Self {
+        Self(names.clone())
+    }
+}
+
+impl ReplayEntries for Entries {
+    fn entry(&self, group: &str, topic: &str) -> Option<String> {
+        if group != self.0.group() {
+            return None;
+        }
+        self.0.replay_entry(topic).map(str::to_owned)
+    }
+}
+
+/// Collects the dead letters of every group that the configuration names until `shutdown` is cancelled.
+///
+/// # Errors
+///
+/// There is nothing to collect; Kafka refuses for good.
+pub(crate) async fn run(
+    config: &Config,
+    state: &Arc<CollectState>,
+    shutdown: &CancellationToken,
+) -> Result<(), Failure> {
+    let groups = collected(config)?;
+    if groups.is_empty() {
+        return Err(Failure::new(
+            ErrorCode::MissingSetting,
+            "there is nothing to recover: neither `notify.topics` nor [[recover.consumer]] names a group",
+            "name the groups whose dead letters are to be collected in [[recover.consumer]]",
+        ));
+    }
+    let store = config.at_store().postgres.options();
+    let sink = alert_sink(config)?;
+    let mut tasks = JoinSet::new();
+    let stop = shutdown.child_token();
+    for GroupPlan { names, .. } in &groups {
+        let (ingest, writer) = Ingest::new(store.clone(), names.group(), Entries::of(names));
+        let topics: Vec<String> = names
+            .dead_letter_topics()
+            .into_iter()
+            .map(str::to_owned)
+            .collect();
+        tracing::info!(group = names.group(), ?topics, "collecting dead letters");
+        let settings = ConsumerSettings::new(group_of_collector(names.group()), topics);
+        let reading = Reading::start(
+            &config.kafka.options(),
+            &settings,
+            ingest,
+            Arc::clone(state),
+        )
+        .map_err(|error| Failure::from_consumer(error, config))?;
+        let stop = stop.clone();
+        tasks.spawn(async move {
+            let (read, ()) = tokio::join!(reading.run(stop), writer.run());
+            read
+        });
+    }
+    if let Some(sink) = sink {
+        let plan = AlertPlan {
+            window: config.recover.alert.window.get(),
+            ..AlertPlan::default()
+        };
+        let (alerts, stop) = (Alerts::new(store, plan, sink), stop.clone());
+        tasks.spawn(async move {
+            alerts.run(stop).await;
+            Ok(())
+        });
+    }
+    let mut first = Ok(());
+    while let Some(ended) = tasks.join_next().await {
+        // The first that ends ends the others: none of them ends by itself.
+        stop.cancel();
+        let ended =
+            ended.map_err(|error| Failure::internal("a task ended in a panic").caused_by(error));
+        let ended =
+            ended.and_then(|read| read.map_err(|error| Failure::from_consumer(error, config)));
+        first = first.and(ended);
+    }
+    first
+}
+
+/// The group that reads dead letters of `group`.
+fn group_of_collector(group: &str) -> String {
+    format!("{group}.DLT")
+}
+
+/// Where people are told, if anywhere.
+///
+/// # Errors
+///
+/// The URL or the format cannot be used.
+pub(super) fn alert_sink(config: &Config) -> Result<Option<WebhookSink>, Failure> {
+    let AlertConfig {
+        webhook: url,
+        format,
+        ..
+    } = &config.recover.alert;
+    if url.is_empty() {
+        return Ok(None);
+    }
+    let unusable = |error: Box<dyn std::error::Error + Send + Sync>| {
+        Failure::new(
+            ErrorCode::InvalidValue,
+            "the value of `recover.alert.webhook` cannot be used",
+            "give the URL of an incoming webhook, and its kind in `recover.alert.format`",
+        )
+        .caused_by(error)
+    };
+    let format = Format::parse(format, None).map_err(|error| unusable(error.into()))?;
+    // The operator's own choice, unlike the URLs of endpoints: it may well be inside.
+    let everywhere = ["0.0.0.0/0", "::/0"]
+        .iter()
+        .filter_map(|text| text.parse::<Network>().ok());
+    let guard = Guard::new(GuardSettings {
+        allow: everywhere.collect(),
+        ports: EVERY_PORT.parse().unwrap_or_default(),
+        ..GuardSettings::default()
+    });
+    let client = Client::new(webhook::Settings {
+        guard,
+        ..webhook::Settings::default()
+    });
+    let client = client.map_err(|error| unusable(error.into()))?;
+    let sink = WebhookSink::new(client, url, format).map_err(|error| unusable(error.into()))?;
+    Ok(Some(sink))
+}

@@ -1,0 +1,139 @@
+//! A receiver of webhooks: answers as it is told, and remembers who heard what.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::Result;
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::post;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+/// A server on loopback. Each path is an endpoint of its own. Dropping it stops it.
+#[derive(Debug)]
+pub struct Receiver {
+    address: SocketAddr,
+    heard: Heard,
+    serving: JoinHandle<()>,
+}
+
+/// One request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// The header `webhook-id`.
+    pub id: String,
+    /// The body.
+    pub body: Vec<u8>,
+    /// What it was answered.
+    pub status: u16,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Heard(Arc<Mutex<Endpoints>>);
+
+#[derive(Debug, Default)]
+struct Endpoints {
+    requests: BTreeMap<String, Vec<Request>>,
+    answers: BTreeMap<String, StatusCode>,
+}
+
+impl Receiver {
+    /// Starts on a free port; every endpoint answers 200 until told otherwise.
+    ///
+    /// # Errors
+    /// Fails if there is no port.
+    pub async fn start() -> Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        let heard = Heard::default();
+        let router = Router::new()
+            .route("/{endpoint}", post(hear))
+            .with_state(heard.clone());
+        let serving = tokio::spawn(async move {
+            // It ends with the test.
+            drop(axum::serve(listener, router).await);
+        });
+        Ok(Self {
+            address,
+            heard,
+            serving,
+        })
+    }
+
+    /// The URL of an endpoint.
+    pub fn url(&self, endpoint: &str) -> String {
+        format!("http://{}/{endpoint}", self.address)
+    }
+
+    /// From now on, `endpoint` answers this.
+    pub fn answer(&self, endpoint: &str, status: u16) {
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::IM_A_TEAPOT);
+        self.heard
+            .lock(|endpoints| endpoints.answers.insert(endpoint.to_owned(), status));
+    }
+
+    /// What an endpoint heard, in order.
+    pub fn requests(&self, endpoint: &str) -> Vec<Request> {
+        self.heard.lock(|endpoints| {
+            endpoints
+                .requests
+                .get(endpoint)
+                .cloned()
+                .unwrap_or_default()
+        })
+    }
+
+    /// How often an endpoint said yes to each id.
+    pub fn delivered(&self, endpoint: &str) -> BTreeMap<String, usize> {
+        let mut counts = BTreeMap::new();
+        for request in self.requests(endpoint) {
+            if request.status < 300 {
+                *counts.entry(request.id).or_default() += 1;
+            }
+        }
+        counts
+    }
+}
+
+impl Heard {
+    fn lock<T>(&self, look: impl FnOnce(&mut Endpoints) -> T) -> T {
+        look(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+async fn hear(
+    State(heard): State<Heard>,
+    Path(endpoint): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> StatusCode {
+    let id = headers.get("webhook-id").and_then(|id| id.to_str().ok());
+    heard.lock(|endpoints| {
+        let status = endpoints
+            .answers
+            .get(&endpoint)
+            .copied()
+            .unwrap_or(StatusCode::OK);
+        let request = Request {
+            id: id.unwrap_or_default().to_owned(),
+            body: body.to_vec(),
+            status: status.as_u16(),
+        };
+        endpoints
+            .requests
+            .entry(endpoint)
+            .or_default()
+            .push(request);
+        status
+    })
+}
