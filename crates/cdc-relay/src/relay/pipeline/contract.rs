@@ -40,6 +40,18 @@ impl Contract {
         })
     }
 
+    /// Whether the configuration names the table as an outbox.
+    pub(super) fn names(&self, relation: &Relation) -> bool {
+        let mut tables = self.config.tables.iter();
+        tables.any(|table| table.is(&relation.namespace, &relation.name))
+    }
+
+    /// Whether the configuration names messages of this prefix as events.
+    pub(super) fn names_prefix(&self, message: &Message) -> bool {
+        let mut prefixes = self.config.message_prefixes.iter();
+        prefixes.any(|prefix| prefix.as_bytes() == message.prefix)
+    }
+
     pub(super) fn layout(&self, relation: &Relation) -> Result<Layout, RelayError> {
         let name = (relation.namespace.clone(), relation.name.clone());
         let layout = match self.not_null.get(&name) {
