@@ -22,6 +22,7 @@ mod metrics;
 mod open;
 mod outbound;
 mod park;
+mod partition;
 mod pipeline;
 mod preflight;
 mod server_watch;

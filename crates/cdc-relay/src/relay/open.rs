@@ -11,9 +11,7 @@ use std::time::Duration;
 
 use cdc_outbox::Encoder;
 use pg_lsn::Lsn;
-use pg_replication::{
-    ReplicationStream, Session, StreamOptions, SystemIdentity, TimelineHistory,
-};
+use pg_replication::{ReplicationStream, Session, StreamOptions, SystemIdentity, TimelineHistory};
 use tokio::time::Instant;
 
 use self::begin::{begin_at_slot, begin_with_new_slot};
@@ -24,6 +22,7 @@ use super::checkpoint::{Checkpoint, CheckpointKey};
 use super::error::RelayError;
 use super::gap::{Gap, SlotFacts};
 use super::kafka_side::KafkaSide;
+use super::partition::PartitionFinder;
 use super::pipeline::{Contract, Pipeline};
 use super::server_watch::ServerWatch;
 use super::session::RelaySession;
@@ -147,6 +146,7 @@ impl<'a> RelaySession<'a> {
             pipeline,
             outbound: kafka.into_outbound(relay, checkpoint, watch.horizon()),
             topics,
+            partitions: PartitionFinder::new(relay),
             backfill,
             careful,
             system_id: server.identity.system_id,

@@ -12,7 +12,8 @@ mod tables;
 use std::sync::Arc;
 
 use cdc_event::{ChangeIndex, Position};
-use pg_replication::pgoutput::{Begin, Commit, LogicalMessage, Xid};
+use cdc_outbox::UnixMillis;
+use pg_replication::pgoutput::{Begin, Commit, LogicalMessage, RelationId, Xid};
 use pg_replication::{CommitToken, PgTimestamp, StreamEvent};
 
 pub(super) use self::contract::Contract;
@@ -26,6 +27,7 @@ use super::lineage::Lineage;
 use super::metrics::RelayMetrics;
 use super::outbound::{Mark, MarkKind, Outbound};
 use super::park::Poisoned;
+use super::partition::Membership;
 use super::topic::{KnownTopics, Refusal};
 
 /// The header with the event's id.
@@ -40,6 +42,8 @@ pub(super) enum Obstacle {
     OneByOne,
     /// Nobody has looked yet whether this topic exists.
     UnseenTopic(Arc<str>),
+    /// Nobody has looked yet whether this table is a part of an outbox.
+    UnseenTable(RelationId),
     /// The event itself is at fault.
     Poison(Box<Poisoned>),
 }
@@ -144,6 +148,11 @@ impl Pipeline {
 
     pub(super) fn topic_exists(&mut self, topic: Arc<str>) {
         self.topics.exists(topic);
+    }
+
+    /// Whose part a table is that was in the way.
+    pub(super) fn table_found(&mut self, relation: RelationId, membership: Membership) {
+        self.tables.answer(relation, membership);
     }
 
     /// A topic takes nothing: events for it are at fault, for a while.
@@ -283,8 +292,7 @@ impl Pipeline {
             LogicalMessage::Message(_) if covered => None,
             LogicalMessage::Message(message) => self.emitted(message, outbound)?,
             LogicalMessage::Relation(relation) => {
-                self.tables.describe(relation, &self.contract)?;
-                return Ok(None);
+                return self.tables.describe(relation, &self.contract);
             }
             LogicalMessage::Update(_) | LogicalMessage::Delete(_) | LogicalMessage::Truncate(_) => {
                 self.metrics.ignored_changes.increment(1);

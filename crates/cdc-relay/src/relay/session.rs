@@ -13,6 +13,7 @@ use super::backfill::TableBackfill;
 use super::careful::Careful;
 use super::error::RelayError;
 use super::outbound::Outbound;
+use super::partition::PartitionFinder;
 use super::pipeline::{Obstacle, Offered, Pipeline};
 use super::server_watch::ServerWatch;
 use super::stall::StallWatch;
@@ -26,6 +27,7 @@ pub(super) struct RelaySession<'a> {
     pub(super) pipeline: Pipeline,
     pub(super) outbound: Outbound,
     pub(super) topics: TopicFinder<'a>,
+    pub(super) partitions: PartitionFinder<'a>,
     /// Rows of the table that come before the stream.
     pub(super) backfill: Option<TableBackfill>,
     /// One record at a time, to find out which one Kafka refuses.
@@ -96,6 +98,7 @@ impl RelaySession<'_> {
             None => self.more().await,
             Some(Obstacle::Full) => self.wait_for_room().await,
             Some(Obstacle::UnseenTopic(topic)) => self.look_for(topic).await,
+            Some(Obstacle::UnseenTable(relation)) => self.look_whose_part(relation).await,
             Some(Obstacle::OneByOne) => self.one_by_one().await,
             Some(Obstacle::Poison(poisoned)) => self.poisoned(*poisoned).await,
         }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use pg_replication::Filled;
+use pg_replication::pgoutput::RelationId;
 use tokio::time::{Instant, sleep_until};
 
 use super::RelaySession;
@@ -140,6 +141,17 @@ impl RelaySession<'_> {
             },
             error = hold(&mut self.stream, &self.server) => return Err(error),
         }
+        Ok(())
+    }
+
+    /// Finds out whose part a table is, before its first row.
+    pub(super) async fn look_whose_part(&mut self, relation: RelationId) -> Result<(), RelayError> {
+        let _unread = self.relay.state.not_reading();
+        let membership = tokio::select! {
+            found = self.partitions.find(relation) => found?,
+            error = hold(&mut self.stream, &self.server) => return Err(error),
+        };
+        self.pipeline.table_found(relation, membership);
         Ok(())
     }
 }
