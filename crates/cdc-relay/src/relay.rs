@@ -19,6 +19,7 @@ mod handover;
 mod kafka_side;
 mod lineage;
 mod metrics;
+mod notices;
 mod open;
 mod outbound;
 mod park;

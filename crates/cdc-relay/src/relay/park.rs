@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use cdc_event::{ChangeIndex, EventId, Headers, Position};
 use cdc_kafka::OwnedRecord;
-use cdc_outbox::Event;
+use cdc_outbox::{Event, UnixMillis};
 use cdc_store::{Contents, ErrorReport, FailedEvents, NewFailedEvent, Origin, Target};
 use pg_replication::StreamEvent;
 
@@ -40,8 +40,8 @@ pub(super) struct Remains {
 }
 
 impl Remains {
-    /// Of a record that was refused on its way.
-    fn of(record: OwnedRecord) -> Self {
+    /// Of a record that was refused on its way, and that was sent with this time: librdkafka does not give it back.
+    fn of(record: OwnedRecord, sent_at: Option<UnixMillis>) -> Self {
         let mut headers = Headers::new();
         let mut id = None;
         for header in record.headers {
@@ -60,7 +60,7 @@ impl Remains {
                 key: record.key.map(Vec::from),
                 payload: record.value.map(Vec::from),
                 headers,
-                timestamp_ms: None,
+                timestamp_ms: sent_at.map(|at| at.0),
             },
         }
     }
@@ -146,7 +146,9 @@ impl RelaySession<'_> {
             self.pipeline
                 .topic_refused(Arc::from(&*record.topic), refusal);
         }
-        let remains = record.map(|record| Remains::of(*record));
+        // Only one record is under way, and so it was the last.
+        let sent_at = self.pipeline.last_sent_at();
+        let remains = record.map(|record| Remains::of(*record, sent_at));
         self.park(kind, error, remains.unwrap_or_default()).await?;
         self.outbound.pass_over_refused().await
     }

@@ -75,6 +75,8 @@ pub(super) struct Pipeline {
     /// Rows that were sent from their table.
     overlap: Option<Overlap>,
     transaction: Option<OpenTransaction>,
+    /// The time of the record that was sent last, if it has one.
+    last_sent_at: Option<UnixMillis>,
     metrics: RelayMetrics,
 }
 
@@ -104,6 +106,7 @@ impl Pipeline {
             lineage: Lineage::new(seen, coverage.lsn()),
             overlap: None,
             transaction: None,
+            last_sent_at: None,
             metrics,
         }
     }
@@ -139,6 +142,11 @@ impl Pipeline {
     /// Of the change that is offered next.
     pub(super) fn position(&self) -> Option<Position> {
         self.transaction.map(|transaction| transaction.position)
+    }
+
+    /// The time of the record that was sent last; `None` if Kafka gives it one.
+    pub(super) fn last_sent_at(&self) -> Option<UnixMillis> {
+        self.last_sent_at
     }
 
     /// The topics that records may be on their way to.

@@ -5,6 +5,7 @@ use pg_replication::pgoutput::{Message, RelationId, Tuple};
 use super::sending::{SendFailure, remains_of_tuple, send};
 use super::{Obstacle, Pipeline};
 use crate::relay::error::RelayError;
+use crate::relay::notices::note;
 use crate::relay::outbound::Outbound;
 use crate::relay::park::{Poisoned, Remains};
 use crate::relay::topic::Refusal;
@@ -32,6 +33,11 @@ impl Pipeline {
                 return Ok(None);
             }
             Ok(event) => match send(outbound, &mut self.topics, &event) {
+                Ok(None) => {
+                    note(&event, &self.metrics);
+                    self.last_sent_at = event.timestamp;
+                    return Ok(None);
+                }
                 Ok(obstacle) => return Ok(obstacle),
                 Err(failure) => (failure, Remains::of_event(&event)),
             },
@@ -56,6 +62,11 @@ impl Pipeline {
         let encoder = &mut self.contract.encoder;
         let (failure, remains) = match encoder.message(&message.content, committed_at) {
             Ok(event) => match send(outbound, &mut self.topics, &event) {
+                Ok(None) => {
+                    note(&event, &self.metrics);
+                    self.last_sent_at = event.timestamp;
+                    return Ok(None);
+                }
                 Ok(obstacle) => return Ok(obstacle),
                 Err(failure) => (failure, Remains::of_event(&event)),
             },
