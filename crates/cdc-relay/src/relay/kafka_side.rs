@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Relay;
 use super::checkpoint::{Checkpoint, CheckpointKey};
+use super::complaints::Complaints;
 use super::error::RelayError;
 use super::outbound::{AtLeastOnce, Checkpoints, ExactlyOnce, Outbound, TransactionLimits};
 use super::topics::TopicFinder;
@@ -57,7 +58,7 @@ impl KafkaSide {
     ) -> Result<Self, RelayError> {
         let topic = relay.config.relay.checkpoint_topic.as_str();
         topics.find_checkpoints(topic).await?;
-        let mut complained = false;
+        let mut complaints = Complaints::default();
         loop {
             let error = match Self::connect(relay, &key).await {
                 Ok(side) => return Ok(side),
@@ -65,9 +66,7 @@ impl KafkaSide {
                 Err(error) => return Err(error),
             };
             let failure = Failure::from_relay(error, &relay.config);
-            if !std::mem::replace(&mut complained, true) {
-                tracing::warn!(code = %failure.code(), error = failure.one_line(), help = failure.remedy(), "waiting for Kafka");
-            }
+            complaints.about("Kafka", &failure);
             relay.state.failed(&failure);
             tokio::time::sleep(PAUSE).await;
         }

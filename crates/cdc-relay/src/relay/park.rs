@@ -13,6 +13,7 @@ use cdc_store::{Contents, ErrorReport, FailedEvents, NewFailedEvent, Origin, Tar
 use pg_replication::StreamEvent;
 
 use super::careful::Careful;
+use super::complaints::Complaints;
 use super::error::{PoisonKind, RelayError};
 use super::session::RelaySession;
 use super::{Relay, hold};
@@ -233,14 +234,14 @@ impl RelaySession<'_> {
 
 /// Stores the event, however long the store is away.
 async fn store(relay: &Relay, event: &NewFailedEvent) -> Result<(), RelayError> {
-    let mut complained = false;
+    let mut complaints = Complaints::default();
     loop {
         let stored = async {
             let mut store = FailedEvents::connect(&relay.store).await?;
             store.record(std::slice::from_ref(event)).await
         };
         let Err(source) = stored.await else {
-            if complained {
+            if complaints.were_made() {
                 relay.state.recovered();
             }
             return Ok(());
@@ -250,9 +251,7 @@ async fn store(relay: &Relay, event: &NewFailedEvent) -> Result<(), RelayError> 
             return Err(error);
         }
         let failure = Failure::from_relay(error, &relay.config);
-        if !std::mem::replace(&mut complained, true) {
-            tracing::warn!(code = %failure.code(), error = failure.one_line(), help = failure.remedy(), "waiting for the store of failed events");
-        }
+        complaints.about("the store of failed events", &failure);
         relay.state.failed(&failure);
         tokio::time::sleep(PAUSE).await;
     }
