@@ -7,7 +7,6 @@ use cdc_kafka::{
     Latest, OrderedProducer, TransactionTimeout, TransactionalId, TransactionalProducer, latest,
     scan,
 };
-use pg_replication::SystemId;
 use pg_replication::pgoutput::Xid;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -16,6 +15,7 @@ use super::Relay;
 use super::checkpoint::{Checkpoint, CheckpointKey};
 use super::complaints::Complaints;
 use super::error::RelayError;
+use super::gap::Elsewhere;
 use super::outbound::{AtLeastOnce, Checkpoints, ExactlyOnce, Outbound, TransactionLimits};
 use super::topics::TopicFinder;
 use crate::config::Delivery;
@@ -44,7 +44,7 @@ pub(super) struct KafkaSide {
     key: CheckpointKey,
     pub(super) checkpoint: Option<Checkpoint>,
     /// Another server of whose slot with this name there is a checkpoint, if there is none of this one's.
-    pub(super) elsewhere: Option<SystemId>,
+    pub(super) elsewhere: Option<Elsewhere>,
 }
 
 impl KafkaSide {
@@ -169,7 +169,7 @@ impl KafkaSide {
 async fn same_slot_elsewhere(
     relay: &Relay,
     key: &CheckpointKey,
-) -> Result<Option<SystemId>, cdc_kafka::Error> {
+) -> Result<Option<Elsewhere>, cdc_kafka::Error> {
     let cancel = CancellationToken::new();
     let _stop = cancel.clone().drop_guard();
     let (key, found) = (key.clone(), Arc::new(Mutex::new(None)));
@@ -178,7 +178,7 @@ async fn same_slot_elsewhere(
     scan(&relay.kafka, &[topic], cancel, move |record| {
         if let Some(system_id) = record.key().and_then(|text| key.same_slot_elsewhere(text)) {
             *noted.lock().unwrap_or_else(PoisonError::into_inner) =
-                record.value().map(|_| system_id);
+                record.value().map(|json| Elsewhere::new(system_id, json));
         }
     })
     .await?;

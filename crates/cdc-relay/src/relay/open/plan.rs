@@ -6,12 +6,12 @@ use super::ServerSide;
 use crate::config::{OnGap, Snapshot};
 use crate::failure::Failure;
 use crate::metric;
+use crate::relay::Relay;
 use crate::relay::backfill::Wanted;
 use crate::relay::checkpoint::Checkpoint;
 use crate::relay::error::RelayError;
 use crate::relay::gap::{self, Gap, ServerFacts, SlotFacts};
 use crate::relay::kafka_side::KafkaSide;
-use crate::relay::Relay;
 
 /// How the session is to go on.
 #[derive(Debug)]
@@ -51,6 +51,7 @@ pub(super) fn decide(
         (None, Some(before)) => Some(Gap::OtherSystem {
             before,
             now: server.identity.system_id,
+            ends: server.identity.flush_lsn,
         }),
         (None, None) => None,
     };
