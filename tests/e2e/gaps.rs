@@ -1,6 +1,7 @@
 //! Slots that do not continue where the relay stopped, each provoked for real.
 
 mod history;
+mod lost;
 mod replay;
 mod slot;
 

@@ -181,3 +181,39 @@ async fn delivers_everything_after_a_broker_was_fenced() -> Result<()> {
     load.stop().await?;
     consumer.finish(LATER).await?.require_clean()
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn says_soon_and_once_that_kafka_is_away_and_stops_when_told_to() -> Result<()> {
+    let scenario = Scenario::shared()
+        .await?
+        .with("CDC_KAFKA__BROKERS", "127.0.0.1:1");
+    let started = Instant::now();
+    let relay = scenario.start_relay()?;
+    let word = "waiting for Kafka";
+    until(SOON, "a word of what it waits for", async || {
+        Ok(Look::when(scenario.log().contains(word), "silence"))
+    })
+    .await?;
+    let took = started.elapsed();
+    ensure!(took < Duration::from_secs(5), "it was silent for {took:?}");
+    // Long enough for another try.
+    until(SOON, "ten seconds to pass", async || {
+        let uptime = relay.admin().status().await?["uptime_seconds"].as_f64();
+        Ok(Look::when(uptime > Some(10.0), format!("{uptime:?}")))
+    })
+    .await?;
+    let exit = relay.sigterm(SOON).await?;
+    ensure!(exit.status.success(), "{}", exit.status);
+    ensure!(
+        exit.took < Duration::from_secs(4),
+        "the stop took {:?}",
+        exit.took
+    );
+    let log = scenario.log().tail(usize::MAX);
+    ensure!(log.matches(word).count() == 1, "{log}");
+    ensure!(
+        log.contains("CDC0040") && log.contains("127.0.0.1:1"),
+        "{log}"
+    );
+    Ok(())
+}

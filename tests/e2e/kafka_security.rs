@@ -4,6 +4,7 @@
 
 use std::path::Path;
 use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use cdc_e2e::Scenario;
@@ -120,10 +121,12 @@ async fn stops_at_a_wrong_password_and_shows_neither_it_nor_the_right_one() -> R
     let scenario = by_password(&broker, "SCRAM-SHA-512", WRONG_PASSWORD)
         .await?
         .with("CDC_LOG", "debug");
-    let (init, relay) = tokio::join!(
-        scenario.init(),
-        refused(&scenario, scenario.start_relay()?, "CDC0041")
-    );
+    let started = Instant::now();
+    let relay = async {
+        let refused = refused(&scenario, scenario.start_relay()?, "CDC0041").await;
+        refused.map(|_| started.elapsed())
+    };
+    let (init, relay) = tokio::join!(scenario.init(), relay);
     let init = init
         .err()
         .context("init let a wrong password pass")?
@@ -132,7 +135,8 @@ async fn stops_at_a_wrong_password_and_shows_neither_it_nor_the_right_one() -> R
         init.contains("exit status: 69") && init.contains("error[CDC0041]"),
         "{init}"
     );
-    relay?;
+    let took = relay?;
+    ensure!(took < Duration::from_secs(10), "it took {took:?} to stop");
     for secret in [WRONG_PASSWORD, USER.password] {
         ensure!(!init.contains(secret), "init shows a password:\n{init}");
         ensure!(

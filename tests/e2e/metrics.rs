@@ -46,3 +46,46 @@ async fn counts_every_event_and_transaction_once() -> Result<()> {
     ensure!(relay.admin().is_ready().await?, "it is not ready");
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_that_are_sent_otherwise_than_asked_for_are_counted_and_said_once() -> Result<()> {
+    let scenario = one_topic(Scenario::shared().await?)
+        .with("CDC_OUTBOX__TABLES", "public.loose")
+        .with("CDC_OUTBOX__EXPAND_JSON", "true");
+    let session = scenario.database().session().await?;
+    session
+        .batch_execute(
+            "CREATE TABLE loose (id text, aggregatetype text, aggregateid text, type text, payload text, traceparent text)",
+        )
+        .await?;
+    scenario.init().await?;
+    let relay = scenario.relay().await?;
+    let good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    session
+        .batch_execute(&format!(
+            "INSERT INTO loose VALUES ('1', 'order', 'k', 't', 'no json', NULL), ('2', 'order', 'k', 't', 'nor this', NULL),
+                                      ('3', 'order', 'k', 't', '{{}}', 'nonsense'), ('4', 'order', 'k', 't', '{{}}', '{good}')"
+        ))
+        .await?;
+    ensure!(ids_until(&scenario, "4").await? == ["1", "2", "3", "4"]);
+    let metrics = relay.admin().get("/metrics").await?.body;
+    for (kind, count) in [("unexpanded_payload", 2), ("invalid_trace_context", 1)] {
+        let line = format!("cdc_relay_event_notices_total{{kind=\"{kind}\"}} {count}");
+        ensure!(
+            metrics.lines().any(|found| found == line),
+            "no {line}: {metrics}"
+        );
+    }
+    let log = scenario.log().tail(usize::MAX);
+    for (what, event) in [("payload is no JSON", "1"), ("trace context is none", "3")] {
+        let lines: Vec<_> = log.lines().filter(|line| line.contains(what)).collect();
+        ensure!(
+            lines.len() == 1
+                && lines
+                    .iter()
+                    .all(|line| line.contains(&format!("event_id={event}"))),
+            "{lines:?}"
+        );
+    }
+    Ok(())
+}

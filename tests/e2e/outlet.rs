@@ -32,10 +32,14 @@ pub(crate) struct Record {
 impl Record {
     /// The header `id`, or nothing if it is missing.
     pub(crate) fn id(&self) -> &str {
+        self.header("id").unwrap_or_default()
+    }
+
+    /// The first header of this name, as text.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let mut headers = self.headers.iter();
-        let id = headers.find_map(|(name, value)| value.as_deref().filter(|_| name == "id"));
-        id.and_then(|id| str::from_utf8(id).ok())
-            .unwrap_or_default()
+        let value = headers.find_map(|(found, value)| value.as_deref().filter(|_| found == name));
+        str::from_utf8(value?).ok()
     }
 
     /// The key as text.

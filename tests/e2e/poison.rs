@@ -22,6 +22,8 @@ struct Parked {
     topic: Option<String>,
     key: Option<String>,
     payload_bytes: Option<i32>,
+    /// It has the time of its commit, a moment ago.
+    timed: bool,
 }
 
 async fn parking(delivery: &str) -> Result<Scenario> {
@@ -34,7 +36,9 @@ async fn parking(delivery: &str) -> Result<Scenario> {
 
 async fn parked(scenario: &Scenario) -> Result<Vec<Parked>> {
     let query =
-        "SELECT event_id, error_code, topic, convert_from(key, 'UTF8'), octet_length(payload)
+        "SELECT event_id, error_code, topic, convert_from(key, 'UTF8'), octet_length(payload),
+                        COALESCE(record_timestamp / 1000
+                                 BETWEEN extract(epoch FROM now()) - 600 AND extract(epoch FROM now()), FALSE)
                  FROM cdc.failed_event ORDER BY id";
     let rows = scenario
         .database()
@@ -50,6 +54,7 @@ async fn parked(scenario: &Scenario) -> Result<Vec<Parked>> {
             topic: row.get(2),
             key: row.get(3),
             payload_bytes: row.get(4),
+            timed: row.get(5),
         })
         .collect())
 }
@@ -205,6 +210,7 @@ async fn parked_the_large_ones(
             topic: Some(topic.clone()),
             key: Some("k".into()),
             payload_bytes: i32::try_from(large + 2).ok(),
+            timed: true,
         })
         .collect();
     let parked = parked(scenario).await?;

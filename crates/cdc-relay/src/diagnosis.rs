@@ -36,7 +36,8 @@ fn better(slot: &SlotState, code: ErrorCode) -> Option<Failure> {
     if let Some(mismatch) = slot.mismatch() {
         return Some(slot_foreign(&slot.name, &mismatch));
     }
-    if slot.is_lost() {
+    // Who knows that already also knows whether something is missing for it.
+    if slot.is_lost() && code != ErrorCode::SlotLost {
         return Some(slot_lost(&slot.name));
     }
     match &slot.holder {

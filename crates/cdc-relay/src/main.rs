@@ -22,6 +22,7 @@ mod terminal;
 use std::io;
 use std::panic::catch_unwind;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 
@@ -29,6 +30,9 @@ use crate::cli::Cli;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::terminal::Style;
+
+/// Questions to Kafka that nobody waits for any more block their threads; they may not keep the process.
+const LAST_CALLS: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -57,7 +61,9 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::internal("the runtime cannot be started").caused_by(error))?;
-    runtime.block_on(command::run(&cli.command, &cli.global))
+    let ended = runtime.block_on(command::run(&cli.command, &cli.global));
+    runtime.shutdown_timeout(LAST_CALLS);
+    ended
 }
 
 /// Prints clap's message; help and version are not mistakes.

@@ -15,6 +15,8 @@ pub(crate) const IGNORED_CHANGES: &str = "cdc_relay_ignored_changes_total";
 pub(crate) const SUPPRESSED: &str = "cdc_relay_duplicates_suppressed_total";
 /// Events that can't be sent and were stored instead. Label: [`REASON`].
 pub(crate) const PARKED: &str = "cdc_relay_parked_events_total";
+/// Events that were sent otherwise than the settings ask for. Label: [`KIND`].
+pub(crate) const NOTICES: &str = "cdc_relay_event_notices_total";
 /// Slots that did not continue where the relay stopped.
 pub(crate) const GAPS: &str = "cdc_relay_gaps_total";
 /// From the commit in PostgreSQL to Kafka's acknowledgement.
@@ -48,6 +50,12 @@ pub(crate) const RETENTION_ERRORS: &str = "cdc_relay_outbox_retention_errors_tot
 
 /// Label: an error code.
 pub(crate) const CODE: &str = "code";
+/// Label: what is to be noticed, [`UNEXPANDED`] or [`INVALID_TRACE_CONTEXT`].
+pub(crate) const KIND: &str = "kind";
+/// The payload could not be expanded and was sent as it is.
+pub(crate) const UNEXPANDED: &str = "unexpanded_payload";
+/// The trace context was left out.
+pub(crate) const INVALID_TRACE_CONTEXT: &str = "invalid_trace_context";
 /// Label: why an event can't be sent.
 pub(crate) const REASON: &str = "reason";
 
@@ -81,6 +89,11 @@ pub(crate) fn describe() {
         PARKED,
         Unit::Count,
         "Events that can't be sent and were stored instead."
+    );
+    describe_counter!(
+        NOTICES,
+        Unit::Count,
+        "Events that were sent otherwise than the settings ask for."
     );
     describe_counter!(
         GAPS,

@@ -12,6 +12,7 @@
 mod backfill;
 mod careful;
 mod checkpoint;
+mod complaints;
 mod coverage;
 mod error;
 mod gap;
@@ -19,9 +20,11 @@ mod handover;
 mod kafka_side;
 mod lineage;
 mod metrics;
+mod notices;
 mod open;
 mod outbound;
 mod park;
+mod partition;
 mod pipeline;
 mod preflight;
 mod server_watch;
@@ -198,11 +201,12 @@ impl Relay {
         shutdown: &CancellationToken,
         beginning: &mut Beginning,
     ) -> Result<(), RelayError> {
+        // Boxed here, once a session: the futures are large.
+        let opened = Box::pin(RelaySession::open(self, std::mem::take(beginning)));
         let mut session = tokio::select! {
             () = shutdown.cancelled() => return Ok(()),
-            session = RelaySession::open(self, std::mem::take(beginning)) => session?,
+            session = opened => session?,
         };
-        // Boxed here, once a session: the futures are large.
         let outcome = Box::pin(session.run(shutdown)).await;
         match outcome {
             Ok(()) => {

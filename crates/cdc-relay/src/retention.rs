@@ -101,7 +101,8 @@ impl<F: Fn() -> bool> Retention<'_, F> {
         let context = Context::new(self.config, "prepare to remove old outbox rows");
         let mut database = Database::connect(self.config).await?;
         database.execute(SETTINGS, context).await?;
-        let Some(horizon) = Horizon::read(&database, self.config).await? else {
+        let reached = Horizon::reach(&database, self.config, || self.is_active()).await?;
+        let Some(horizon) = reached else {
             return Ok(());
         };
         // What was read counts only if the same relay has streamed all the while.

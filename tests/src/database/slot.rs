@@ -63,7 +63,7 @@ impl Database {
     /// The slot, which has the name of the database.
     ///
     /// # Errors
-    /// Fails if there is none, or the server is down.
+    /// Fails if there is none, it is being made, or the server is down.
     pub async fn slot(&self) -> Result<Slot> {
         let query = "SELECT active_pid, (confirmed_flush_lsn - '0/0')::bigint, (restart_lsn - '0/0')::bigint
                      FROM pg_replication_slots WHERE slot_name = $1";
@@ -75,8 +75,9 @@ impl Database {
             .context("no slot")?;
         Ok(Slot {
             walsender: row.get(0),
-            confirmed: Lsn::from_difference(row.get(1)),
-            restart: Lsn::from_difference(row.get(2)),
+            // Null while the slot is being made.
+            confirmed: Lsn::from_difference(row.try_get(1)?),
+            restart: Lsn::from_difference(row.try_get(2)?),
         })
     }
 

@@ -8,7 +8,6 @@
 )]
 
 mod compare;
-mod database;
 mod difference;
 mod group;
 mod partitioner;

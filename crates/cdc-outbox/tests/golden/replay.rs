@@ -12,8 +12,8 @@ use pg_replication::{
 };
 use tokio::time::timeout;
 
-use crate::database::Database;
 use crate::group::{About, Group};
+use test_database::Database;
 
 /// Ends a step: a logical message of this prefix.
 const END: &str = "end of step";

@@ -241,6 +241,17 @@ impl RelayError {
         }
     }
 
+    /// Whether Kafka refuses this client as a whole, as far as one try can tell.
+    pub(super) fn refuses_login(&self) -> bool {
+        match self {
+            Self::Kafka { source, .. } => {
+                matches!(source, cdc_kafka::Error::Unreachable { .. })
+                    && source.disposition() == Disposition::Permanent
+            }
+            _ => false,
+        }
+    }
+
     /// Whether one event is at fault, and how; others may be sent then.
     pub(crate) fn poison(&self) -> Option<PoisonKind> {
         match self {

@@ -80,12 +80,17 @@ pub(crate) enum Gap {
         newest: Option<SeenCommit>,
     },
     /// The slot's checkpoint is of another database cluster.
-    #[error("a slot of this name was relayed from the server {before}, and this is {now}")]
+    #[error(
+        "a slot of this name was relayed from the server {}{}, and this is {now}, whose log ends at {ends}",
+        before.system_id, before.how_far()
+    )]
     OtherSystem {
         /// The cluster of the checkpoint.
-        before: SystemId,
+        before: Elsewhere,
         /// This cluster.
         now: SystemId,
+        /// The end of this server's log.
+        ends: Lsn,
     },
     /// At the same places in the log there are other transactions.
     #[error(
@@ -97,6 +102,35 @@ pub(crate) enum Gap {
         /// What was relayed.
         seen: SeenCommit,
     },
+}
+
+/// What was relayed from another server by a slot of the same name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Elsewhere {
+    /// Which server.
+    pub(crate) system_id: SystemId,
+    /// The checkpoint's position and newest event; `None` if this version cannot read the checkpoint.
+    pub(crate) reached: Option<(Lsn, Option<SeenCommit>)>,
+}
+
+impl Elsewhere {
+    pub(crate) fn new(system_id: SystemId, checkpoint: &[u8]) -> Self {
+        let checkpoint = Checkpoint::from_json(checkpoint).ok();
+        Self {
+            system_id,
+            reached: checkpoint.map(|checkpoint| (checkpoint.lsn, checkpoint.newest)),
+        }
+    }
+
+    fn how_far(&self) -> String {
+        self.reached
+            .map_or_else(String::new, |(delivered, newest)| {
+                let newest = newest.map_or_else(String::new, |commit| {
+                    format!(", the newest event committed at {}", commit.time())
+                });
+                format!(" up to {delivered}{newest}")
+            })
+    }
 }
 
 fn since(delivered: Lsn, newest: Option<SeenCommit>) -> String {

@@ -7,14 +7,15 @@ use cdc_kafka::{
     Latest, OrderedProducer, TransactionTimeout, TransactionalId, TransactionalProducer, latest,
     scan,
 };
-use pg_replication::SystemId;
 use pg_replication::pgoutput::Xid;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::Relay;
 use super::checkpoint::{Checkpoint, CheckpointKey};
+use super::complaints::Complaints;
 use super::error::RelayError;
+use super::gap::Elsewhere;
 use super::outbound::{AtLeastOnce, Checkpoints, ExactlyOnce, Outbound, TransactionLimits};
 use super::topics::TopicFinder;
 use crate::config::Delivery;
@@ -43,7 +44,7 @@ pub(super) struct KafkaSide {
     key: CheckpointKey,
     pub(super) checkpoint: Option<Checkpoint>,
     /// Another server of whose slot with this name there is a checkpoint, if there is none of this one's.
-    pub(super) elsewhere: Option<SystemId>,
+    pub(super) elsewhere: Option<Elsewhere>,
 }
 
 impl KafkaSide {
@@ -57,7 +58,7 @@ impl KafkaSide {
     ) -> Result<Self, RelayError> {
         let topic = relay.config.relay.checkpoint_topic.as_str();
         topics.find_checkpoints(topic).await?;
-        let mut complained = false;
+        let mut complaints = Complaints::default();
         loop {
             let error = match Self::connect(relay, &key).await {
                 Ok(side) => return Ok(side),
@@ -65,9 +66,7 @@ impl KafkaSide {
                 Err(error) => return Err(error),
             };
             let failure = Failure::from_relay(error, &relay.config);
-            if !std::mem::replace(&mut complained, true) {
-                tracing::warn!(code = %failure.code(), error = failure.one_line(), help = failure.remedy(), "waiting for Kafka");
-            }
+            complaints.about("Kafka", &failure);
             relay.state.failed(&failure);
             tokio::time::sleep(PAUSE).await;
         }
@@ -170,7 +169,7 @@ impl KafkaSide {
 async fn same_slot_elsewhere(
     relay: &Relay,
     key: &CheckpointKey,
-) -> Result<Option<SystemId>, cdc_kafka::Error> {
+) -> Result<Option<Elsewhere>, cdc_kafka::Error> {
     let cancel = CancellationToken::new();
     let _stop = cancel.clone().drop_guard();
     let (key, found) = (key.clone(), Arc::new(Mutex::new(None)));
@@ -179,7 +178,7 @@ async fn same_slot_elsewhere(
     scan(&relay.kafka, &[topic], cancel, move |record| {
         if let Some(system_id) = record.key().and_then(|text| key.same_slot_elsewhere(text)) {
             *noted.lock().unwrap_or_else(PoisonError::into_inner) =
-                record.value().map(|_| system_id);
+                record.value().map(|json| Elsewhere::new(system_id, json));
         }
     })
     .await?;

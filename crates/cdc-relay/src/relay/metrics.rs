@@ -24,6 +24,10 @@ pub(crate) struct RelayMetrics {
     pub(crate) ignored_changes: Total,
     /// Events that Kafka had already.
     pub(crate) suppressed: Total,
+    /// Events whose payload could not be expanded.
+    pub(crate) unexpanded: Total,
+    /// Events whose trace context was left out.
+    pub(crate) invalid_trace_context: Total,
     commit_to_ack: Histogram,
     /// Commit time of the newest acknowledged transaction, microseconds since 1970; 0 for none.
     newest_commit: Arc<AtomicU64>,
@@ -41,11 +45,18 @@ impl RelayMetrics {
     pub(crate) fn new(shard: Option<Shard>) -> Self {
         let labels = metric::shard_labels(shard);
         let total = |name: &'static str| Total::of(counter!(name, &labels));
+        let noticed = |kind: &str| {
+            let kind = (metric::KIND, kind.to_owned());
+            let labels: Vec<_> = labels.iter().cloned().chain([kind]).collect();
+            Total::of(counter!(metric::NOTICES, &labels))
+        };
         Self {
             events: total(metric::EVENTS),
             transactions: total(metric::TRANSACTIONS),
             ignored_changes: total(metric::IGNORED_CHANGES),
             suppressed: total(metric::SUPPRESSED),
+            unexpanded: noticed(metric::UNEXPANDED),
+            invalid_trace_context: noticed(metric::INVALID_TRACE_CONTEXT),
             commit_to_ack: histogram!(metric::COMMIT_TO_ACK, &labels),
             newest_commit: Arc::new(AtomicU64::new(0)),
         }

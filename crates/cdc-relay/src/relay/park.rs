@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use cdc_event::{ChangeIndex, EventId, Headers, Position};
 use cdc_kafka::OwnedRecord;
-use cdc_outbox::Event;
+use cdc_outbox::{Event, UnixMillis};
 use cdc_store::{Contents, ErrorReport, FailedEvents, NewFailedEvent, Origin, Target};
 use pg_replication::StreamEvent;
 
 use super::careful::Careful;
+use super::complaints::Complaints;
 use super::error::{PoisonKind, RelayError};
 use super::session::RelaySession;
 use super::{Relay, hold};
@@ -40,8 +41,8 @@ pub(super) struct Remains {
 }
 
 impl Remains {
-    /// Of a record that was refused on its way.
-    fn of(record: OwnedRecord) -> Self {
+    /// Of a record that was refused on its way, and that was sent with this time: librdkafka does not give it back.
+    fn of(record: OwnedRecord, sent_at: Option<UnixMillis>) -> Self {
         let mut headers = Headers::new();
         let mut id = None;
         for header in record.headers {
@@ -60,7 +61,7 @@ impl Remains {
                 key: record.key.map(Vec::from),
                 payload: record.value.map(Vec::from),
                 headers,
-                timestamp_ms: None,
+                timestamp_ms: sent_at.map(|at| at.0),
             },
         }
     }
@@ -146,7 +147,9 @@ impl RelaySession<'_> {
             self.pipeline
                 .topic_refused(Arc::from(&*record.topic), refusal);
         }
-        let remains = record.map(|record| Remains::of(*record));
+        // Only one record is under way, and so it was the last.
+        let sent_at = self.pipeline.last_sent_at();
+        let remains = record.map(|record| Remains::of(*record, sent_at));
         self.park(kind, error, remains.unwrap_or_default()).await?;
         self.outbound.pass_over_refused().await
     }
@@ -231,14 +234,14 @@ impl RelaySession<'_> {
 
 /// Stores the event, however long the store is away.
 async fn store(relay: &Relay, event: &NewFailedEvent) -> Result<(), RelayError> {
-    let mut complained = false;
+    let mut complaints = Complaints::default();
     loop {
         let stored = async {
             let mut store = FailedEvents::connect(&relay.store).await?;
             store.record(std::slice::from_ref(event)).await
         };
         let Err(source) = stored.await else {
-            if complained {
+            if complaints.were_made() {
                 relay.state.recovered();
             }
             return Ok(());
@@ -248,9 +251,7 @@ async fn store(relay: &Relay, event: &NewFailedEvent) -> Result<(), RelayError> 
             return Err(error);
         }
         let failure = Failure::from_relay(error, &relay.config);
-        if !std::mem::replace(&mut complained, true) {
-            tracing::warn!(code = %failure.code(), error = failure.one_line(), help = failure.remedy(), "waiting for the store of failed events");
-        }
+        complaints.about("the store of failed events", &failure);
         relay.state.failed(&failure);
         tokio::time::sleep(PAUSE).await;
     }

@@ -4,22 +4,21 @@
 //! collected, so a transaction of a million rows needs no more memory than one of ten.
 
 mod contract;
+mod events;
 mod sending;
+mod table_rows;
+mod tables;
 
-use std::borrow::Cow;
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use cdc_event::{ChangeIndex, Position};
-use cdc_outbox::Layout;
-use pg_lsn::Lsn;
-use pg_replication::pgoutput::{
-    Begin, Commit, LogicalMessage, Message, Relation, RelationId, Tuple, Xid,
-};
+use cdc_outbox::UnixMillis;
+use pg_replication::pgoutput::{Begin, Commit, LogicalMessage, RelationId, Xid};
 use pg_replication::{CommitToken, PgTimestamp, StreamEvent};
 
 pub(super) use self::contract::Contract;
-use self::sending::{SendFailure, remains_of_tuple, send};
+pub(super) use self::table_rows::Identity;
+use self::tables::Tables;
 use super::backfill::Overlap;
 use super::checkpoint::{PartialTransaction, SeenCommit};
 use super::coverage::{Coverage, Covered};
@@ -27,7 +26,8 @@ use super::error::RelayError;
 use super::lineage::Lineage;
 use super::metrics::RelayMetrics;
 use super::outbound::{Mark, MarkKind, Outbound};
-use super::park::{Poisoned, Remains};
+use super::park::Poisoned;
+use super::partition::Membership;
 use super::topic::{KnownTopics, Refusal};
 
 /// The header with the event's id.
@@ -42,15 +42,10 @@ pub(super) enum Obstacle {
     OneByOne,
     /// Nobody has looked yet whether this topic exists.
     UnseenTopic(Arc<str>),
+    /// Nobody has looked yet whether this table is a part of an outbox.
+    UnseenTable(RelationId),
     /// The event itself is at fault.
     Poison(Box<Poisoned>),
-}
-
-/// Which event a row is, and where it goes.
-#[derive(Debug, Clone)]
-pub(super) struct Identity<'a> {
-    pub(super) id: Cow<'a, [u8]>,
-    pub(super) topic: &'a str,
 }
 
 /// What happened to an event.
@@ -69,25 +64,19 @@ struct OpenTransaction {
     covered: Covered,
 }
 
-/// A table as it was last described.
-#[derive(Debug)]
-struct Table {
-    relation: Relation,
-    /// `None`: it is published, but is not an outbox.
-    layout: Option<Layout>,
-}
-
 /// The state of one session between stream and producer.
 #[derive(Debug)]
 pub(super) struct Pipeline {
     contract: Contract,
     topics: KnownTopics,
-    tables: HashMap<RelationId, Table>,
+    tables: Tables,
     coverage: Coverage,
     lineage: Lineage,
     /// Rows that were sent from their table.
     overlap: Option<Overlap>,
     transaction: Option<OpenTransaction>,
+    /// The time of the record that was sent last, if it has one.
+    last_sent_at: Option<UnixMillis>,
     metrics: RelayMetrics,
 }
 
@@ -112,11 +101,12 @@ impl Pipeline {
         Self {
             contract,
             topics: KnownTopics::default(),
-            tables: HashMap::new(),
+            tables: Tables::default(),
             coverage,
             lineage: Lineage::new(seen, coverage.lsn()),
             overlap: None,
             transaction: None,
+            last_sent_at: None,
             metrics,
         }
     }
@@ -154,6 +144,11 @@ impl Pipeline {
         self.transaction.map(|transaction| transaction.position)
     }
 
+    /// The time of the record that was sent last; `None` if Kafka gives it one.
+    pub(super) fn last_sent_at(&self) -> Option<UnixMillis> {
+        self.last_sent_at
+    }
+
     /// The topics that records may be on their way to.
     pub(super) fn topics(&self) -> Vec<String> {
         self.topics.existing().map(str::to_owned).collect()
@@ -161,6 +156,11 @@ impl Pipeline {
 
     pub(super) fn topic_exists(&mut self, topic: Arc<str>) {
         self.topics.exists(topic);
+    }
+
+    /// Whose part a table is that was in the way.
+    pub(super) fn table_found(&mut self, relation: RelationId, membership: Membership) {
+        self.tables.answer(relation, membership);
     }
 
     /// A topic takes nothing: events for it are at fault, for a while.
@@ -291,7 +291,7 @@ impl Pipeline {
             .is_some_and(|transaction| transaction.has_next());
         let obstacle = match change {
             LogicalMessage::Insert(insert) if covered => {
-                if self.is_outbox(insert.relation)? {
+                if self.tables.get(insert.relation)?.layout.is_some() {
                     self.metrics.suppressed.increment(1);
                 }
                 None
@@ -300,8 +300,7 @@ impl Pipeline {
             LogicalMessage::Message(_) if covered => None,
             LogicalMessage::Message(message) => self.emitted(message, outbound)?,
             LogicalMessage::Relation(relation) => {
-                self.describe(relation)?;
-                return Ok(None);
+                return self.tables.describe(relation, &self.contract);
             }
             LogicalMessage::Update(_) | LogicalMessage::Delete(_) | LogicalMessage::Truncate(_) => {
                 self.metrics.ignored_changes.increment(1);
@@ -322,192 +321,5 @@ impl Pipeline {
         if let Some(transaction) = &mut self.transaction {
             transaction.position.index = transaction.position.index.next();
         }
-    }
-}
-
-/// Events.
-impl Pipeline {
-    fn table(&self, relation: RelationId) -> Result<&Table, RelayError> {
-        let table = self.tables.get(&relation);
-        table.ok_or(RelayError::UndescribedRelation { relation })
-    }
-
-    fn is_outbox(&self, relation: RelationId) -> Result<bool, RelayError> {
-        Ok(self.table(relation)?.layout.is_some())
-    }
-
-    fn row(
-        &mut self,
-        relation: RelationId,
-        tuple: &Tuple,
-        outbound: &mut Outbound,
-    ) -> Result<Option<Obstacle>, RelayError> {
-        let Some(table) = self.tables.get(&relation) else {
-            return Err(RelayError::UndescribedRelation { relation });
-        };
-        let Some(layout) = &table.layout else {
-            return Ok(None);
-        };
-        let committed_at = self.transaction.map(|transaction| transaction.committed_at);
-        let was_read = |id: &[u8]| {
-            let both = self.transaction.as_ref().zip(self.overlap.as_ref());
-            both.is_some_and(|(transaction, overlap)| overlap.has(id, transaction.xid))
-        };
-        let (failure, remains) = match self.contract.encoder.row(layout, tuple, committed_at) {
-            Ok(event) if was_read(&event.id) => {
-                self.metrics.suppressed.increment(1);
-                return Ok(None);
-            }
-            Ok(event) => match send(outbound, &mut self.topics, &event) {
-                Ok(obstacle) => return Ok(obstacle),
-                Err(failure) => (failure, Remains::of_event(&event)),
-            },
-            Err(reason) => (
-                SendFailure::Row(reason),
-                remains_of_tuple(&table.relation, tuple),
-            ),
-        };
-        self.told(failure, remains)
-    }
-
-    /// The stream comes next. What it sends of the rows that were read does not count twice; and it describes its tables
-    /// itself: what was read as a part of an outbox it calls by the partition's own name.
-    pub(super) fn reading_is_over(&mut self, overlap: Option<Overlap>) {
-        self.tables.clear();
-        self.overlap = overlap;
-    }
-
-    /// The stream is at `lsn`.
-    fn end_overlap(&mut self, lsn: Lsn, outbound: &mut Outbound) {
-        if self
-            .overlap
-            .as_ref()
-            .is_some_and(|overlap| overlap.is_over(lsn))
-        {
-            self.overlap = None;
-            outbound.mark(Mark {
-                kind: MarkKind::Backfill(None),
-                token: None,
-            });
-        }
-    }
-
-    /// Which event a row of a table is; `None` when it is none.
-    pub(super) fn identify<'a>(
-        &'a mut self,
-        relation: &Relation,
-        tuple: &'a Tuple,
-    ) -> Result<Option<Identity<'a>>, RelayError> {
-        if !self.contract.takes_row(relation, tuple) {
-            return Ok(None);
-        }
-        if !self.tables.contains_key(&relation.id) {
-            self.describe(relation)?;
-        }
-        let table = self.tables.get(&relation.id);
-        let Some(layout) = table.and_then(|table| table.layout.as_ref()) else {
-            return Ok(None);
-        };
-        let event = self.contract.encoder.row(layout, tuple, None).ok();
-        Ok(event.map(|event| Identity {
-            id: event.id,
-            topic: event.topic,
-        }))
-    }
-
-    /// A row that was read from its table.
-    pub(super) fn backfill(
-        &mut self,
-        relation: &Relation,
-        tuple: &Tuple,
-        outbound: &mut Outbound,
-    ) -> Result<Option<Obstacle>, RelayError> {
-        if !self.contract.takes_row(relation, tuple) {
-            return Ok(None);
-        }
-        if !self.tables.contains_key(&relation.id) {
-            self.describe(relation)?;
-        }
-        self.row(relation.id, tuple, outbound)
-    }
-
-    fn emitted(
-        &mut self,
-        message: &Message,
-        outbound: &mut Outbound,
-    ) -> Result<Option<Obstacle>, RelayError> {
-        if !self
-            .contract
-            .config
-            .message_prefixes
-            .iter()
-            .any(|prefix| prefix.as_bytes() == message.prefix)
-            || !self.contract.takes_message(message)
-        {
-            return Ok(None);
-        }
-        let committed_at = self.transaction.map(|transaction| transaction.committed_at);
-        let encoder = &mut self.contract.encoder;
-        let (failure, remains) = match encoder.message(&message.content, committed_at) {
-            Ok(event) => match send(outbound, &mut self.topics, &event) {
-                Ok(obstacle) => return Ok(obstacle),
-                Err(failure) => (failure, Remains::of_event(&event)),
-            },
-            Err(reason) => (
-                SendFailure::Row(reason),
-                Remains::of_payload(message.content.to_vec()),
-            ),
-        };
-        self.told(failure, remains)
-    }
-
-    /// Whether the event is at fault, or something else.
-    fn told(&self, failure: SendFailure, remains: Remains) -> Result<Option<Obstacle>, RelayError> {
-        let error = match failure {
-            SendFailure::Row(reason) => RelayError::InvalidRow {
-                position: self.position(),
-                reason,
-            },
-            SendFailure::Topic(topic, Refusal::Missing) => RelayError::TopicMissing {
-                topic: topic.to_string(),
-            },
-            SendFailure::Topic(topic, Refusal::Denied) => RelayError::TopicDenied {
-                topic: topic.to_string(),
-            },
-            SendFailure::Kafka(source) => RelayError::refused(source, None),
-        };
-        if error.poison().is_none() {
-            return Err(error);
-        }
-        Ok(Some(Obstacle::Poison(Box::new(Poisoned {
-            error,
-            remains,
-        }))))
-    }
-
-    fn describe(&mut self, relation: &Relation) -> Result<(), RelayError> {
-        let is_outbox = self
-            .contract
-            .config
-            .tables
-            .iter()
-            .any(|table| table.is(&relation.namespace, &relation.name));
-        // Under its new name it would count as a table that is no outbox, and its rows would be lost.
-        let before = self.tables.get(&relation.id);
-        if !is_outbox && let Some(before) = before.and_then(|table| table.layout.as_ref()) {
-            return Err(RelayError::OutboxRenamed {
-                before: before.table().to_owned(),
-                after: format!("{}.{}", relation.namespace, relation.name),
-            });
-        }
-        let layout = is_outbox
-            .then(|| self.contract.layout(relation))
-            .transpose()?;
-        let table = Table {
-            relation: relation.clone(),
-            layout,
-        };
-        self.tables.insert(relation.id, table);
-        Ok(())
     }
 }

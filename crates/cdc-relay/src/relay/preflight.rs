@@ -70,20 +70,29 @@ pub(super) async fn check(
 
 /// The columns of `table` that `publication`, an SQL literal, carries: none if it does not carry the table.
 ///
-/// Column lists came with PostgreSQL 15. The view is read as JSON since an older one lacks `attnames`.
+/// With `publish_via_partition_root = false` the view lists the partitions that are there now in place of a partitioned
+/// table; that those to come are carried too is a matter of the table itself. Column lists came with PostgreSQL 15. The
+/// view is read as JSON since an older one lacks `attnames`.
 fn published_columns(publication: &str, table: &OutboxTable) -> String {
     let (schema, name) = (quote_literal(table.schema()), quote_literal(table.name()));
     format!(
         "SELECT attribute.attname
-           FROM pg_catalog.pg_publication_tables published
-           JOIN pg_catalog.pg_namespace schema ON schema.nspname = published.schemaname
-           JOIN pg_catalog.pg_class relation
-             ON relation.relnamespace = schema.oid AND relation.relname = published.tablename
+           FROM pg_catalog.pg_class relation
+           JOIN pg_catalog.pg_namespace schema ON schema.oid = relation.relnamespace
            JOIN pg_catalog.pg_attribute attribute
              ON attribute.attrelid = relation.oid AND attribute.attnum > 0 AND NOT attribute.attisdropped
-          WHERE published.pubname = {publication} AND schema.nspname = {schema} AND relation.relname = {name}
-            AND COALESCE(
-                (pg_catalog.to_jsonb(published) -> 'attnames') ? attribute.attname::pg_catalog.text, TRUE)"
+          WHERE schema.nspname = {schema} AND relation.relname = {name} AND (
+                EXISTS (
+                    SELECT FROM pg_catalog.pg_publication_tables published
+                     WHERE published.pubname = {publication} AND published.schemaname = schema.nspname
+                       AND published.tablename = relation.relname AND COALESCE(
+                           (pg_catalog.to_jsonb(published) -> 'attnames') ? attribute.attname::pg_catalog.text, TRUE))
+                OR relation.relkind = 'p' AND EXISTS (
+                    SELECT FROM pg_catalog.pg_publication publication
+                     WHERE publication.pubname = {publication} AND NOT publication.pubviaroot
+                       AND (publication.puballtables OR EXISTS (
+                            SELECT FROM pg_catalog.pg_publication_rel
+                             WHERE prpubid = publication.oid AND prrelid = relation.oid))))"
     )
 }
 

@@ -6,11 +6,16 @@ use cdc_kafka::{TopicConfig, TopicInfo, TopicOutcome, TopicSettings, Topics};
 use tokio::time::Instant;
 
 use super::Relay;
+use super::complaints::Complaints;
 use super::error::{Next, RelayError};
 use crate::failure::Failure;
 
 /// How long Kafka may take to say whether a topic exists, or to make it.
 const TOPIC_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long it may take for the first answer. Twice as long the next time: a cluster may be slow, and whoever waits for one
+/// that is away wants to know soon.
+const FIRST_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long a topic that is not to be created may be missing, and how often it is looked for meanwhile.
 const TOPIC_PATIENCE: Duration = Duration::from_secs(10);
@@ -52,21 +57,28 @@ impl<'a> TopicFinder<'a> {
         config: TopicConfig,
     ) -> Result<(), RelayError> {
         let relay = self.relay;
-        let mut complained = false;
+        let mut complaints = Complaints::default();
+        let mut login_refused = false;
+        let mut timeout = FIRST_TIMEOUT;
         loop {
-            let error = match self.ask_for(topic, settings, config.clone()).await {
+            let config = config.clone();
+            let error = match self.ask_for(topic, settings, config, timeout).await {
                 Err(error) if error.next() == Next::Reconnect => error,
+                // A broker that is just starting refuses users whom it will know in a moment.
+                Err(error) if error.refuses_login() && !login_refused => error,
                 done => {
-                    if complained {
+                    if complaints.were_made() {
                         relay.state.recovered();
                     }
                     return done;
                 }
             };
-            let failure = Failure::from_relay(error, &relay.config);
-            if !std::mem::replace(&mut complained, true) {
-                tracing::warn!(code = %failure.code(), error = failure.one_line(), help = failure.remedy(), "waiting for Kafka");
+            login_refused = error.refuses_login();
+            if !login_refused {
+                timeout = TOPIC_TIMEOUT.min(2 * timeout);
             }
+            let failure = Failure::from_relay(error, &relay.config);
+            complaints.about("Kafka", &failure);
             relay.state.failed(&failure);
             tokio::time::sleep(TOPIC_POLL).await;
         }
@@ -93,12 +105,18 @@ impl<'a> TopicFinder<'a> {
         topic: &str,
         settings: TopicSettings,
         config: TopicConfig,
+        timeout: Duration,
     ) -> Result<(), RelayError> {
         let names = [topic.to_owned()];
         let failed = |source| RelayError::Kafka {
             doing: "look for the topic or create it",
             source,
         };
+        let found = Topics::new(self.relay.kafka.clone(), timeout);
+        let found = found.describe(&names).await.map_err(failed)?;
+        if let [TopicInfo::Present { .. }] = found.as_slice() {
+            return Ok(());
+        }
         if self.relay.config.kafka.topics.create {
             let partitions = settings.partitions;
             let outcomes = self

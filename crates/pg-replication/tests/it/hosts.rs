@@ -4,8 +4,8 @@ use std::net::TcpListener;
 
 use pg_replication::{Attempt, ConnectOptions, Disposition, Error, Host, Session, connect_client};
 
-use crate::database::Database;
 use crate::scripted::Scripted;
+use test_database::Database;
 
 /// A port on which nobody listens.
 fn dead_port() -> u16 {

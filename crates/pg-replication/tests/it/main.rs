@@ -8,7 +8,6 @@
 
 mod authentication;
 mod cluster;
-mod database;
 mod hosts;
 mod scripted;
 mod server_stop;

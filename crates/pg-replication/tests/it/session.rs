@@ -2,7 +2,7 @@
 
 use pg_replication::{ConnectOptions, Disposition, Error, Session, SqlState, connect_client};
 
-use crate::database::Database;
+use test_database::Database;
 
 #[tokio::test]
 async fn identifies_the_system() {
@@ -205,7 +205,7 @@ async fn keeps_detail_and_hint_of_sql_errors() {
 
 #[tokio::test]
 async fn an_unknown_database_is_a_permanent_error() {
-    let options: ConnectOptions = crate::database::shared_url().parse().unwrap();
+    let options: ConnectOptions = test_database::shared_url().parse().unwrap();
     let options = options.with_database("no_such_database");
     for error in [
         Session::connect(&options).await.unwrap_err(),

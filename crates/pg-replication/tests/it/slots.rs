@@ -2,7 +2,7 @@
 
 use pg_replication::{CreateSlot, Error, PLUGIN, SnapshotAction, SqlState};
 
-use crate::database::Database;
+use test_database::Database;
 
 fn slot(database: &Database, snapshot: SnapshotAction) -> CreateSlot {
     CreateSlot {

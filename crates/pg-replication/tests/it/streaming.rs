@@ -8,7 +8,7 @@ use pg_replication::{
 };
 use tokio::time::timeout;
 
-use crate::database::Database;
+use test_database::Database;
 
 fn options(slot: &SlotName, publications: &[&str]) -> StreamOptions {
     StreamOptions {

@@ -21,7 +21,7 @@ pub(super) async fn check(
         findings.failed("publication", &failure);
         return Ok(());
     };
-    lacks(&publication, database, config, findings).await?;
+    lacks(&publication, config, findings);
     if findings.is_empty() {
         findings.ok(
             "publication",
@@ -33,12 +33,7 @@ pub(super) async fn check(
 }
 
 /// What keeps events from coming, or from being whole.
-async fn lacks(
-    publication: &Publication,
-    database: &Database,
-    config: &Config,
-    findings: &mut Findings,
-) -> Result<(), Failure> {
+fn lacks(publication: &Publication, config: &Config, findings: &mut Findings) {
     let name = config.relay.publication.as_str();
     let quoted = quote_identifier(name);
     let incomplete =
@@ -51,18 +46,9 @@ async fn lacks(
         findings.failed("publication", &failure);
     }
     for table in publication.lacks(&config.outbox.tables) {
-        let partitioned = database
-            .outbox(table, config)
-            .await?
-            .is_some_and(|shape| shape.partitioned);
-        let remedy = if partitioned && !publication.via_root {
-            format!("ALTER PUBLICATION {quoted} SET (publish_via_partition_root = true)")
-        } else {
-            "run `cdc-relay init`".to_owned()
-        };
         let failure = incomplete(
-            format!("the publication {name:?} does not carry {table} under its name"),
-            remedy,
+            format!("the publication {name:?} does not carry {table}"),
+            "run `cdc-relay init`".to_owned(),
         );
         findings.failed("publication", &failure);
     }
@@ -92,7 +78,6 @@ async fn lacks(
             }
         }
     }
-    Ok(())
 }
 
 /// What works, and may not be meant.

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use cdc_outbox::{Encoder, Layout};
 use pg_replication::pgoutput::{Message, Relation, Tuple, TupleValue};
 
-use crate::config::OutboxConfig;
+use crate::config::{OutboxConfig, OutboxTable};
 use crate::relay::error::RelayError;
 use crate::shard::Shard;
 
@@ -38,6 +38,27 @@ impl Contract {
                 _ => shard.takes(b""),
             }
         })
+    }
+
+    /// Whether the configuration names the table as an outbox.
+    pub(super) fn names(&self, relation: &Relation) -> bool {
+        let mut tables = self.config.tables.iter();
+        tables.any(|table| table.is(&relation.namespace, &relation.name))
+    }
+
+    /// The outbox that a table, of which only this description is left, was a part of: of several it can't be told, and
+    /// they differ in nothing but the name. `None` if it can't have been one, for its columns.
+    pub(super) fn fitting(&self, relation: &Relation) -> Option<&OutboxTable> {
+        let mut required = self.encoder.required_columns();
+        let has = |name: &str| relation.columns.iter().any(|column| column.name == name);
+        let fits = required.all(|(_, column)| has(column));
+        self.config.tables.first().filter(|_| fits)
+    }
+
+    /// Whether the configuration names messages of this prefix as events.
+    pub(super) fn names_prefix(&self, message: &Message) -> bool {
+        let mut prefixes = self.config.message_prefixes.iter();
+        prefixes.any(|prefix| prefix.as_bytes() == message.prefix)
     }
 
     pub(super) fn layout(&self, relation: &Relation) -> Result<Layout, RelayError> {
