@@ -11,14 +11,14 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 
 /// A server on loopback. Each path is an endpoint of its own. Dropping it stops it.
 #[derive(Debug)]
 pub struct Receiver {
     address: SocketAddr,
     heard: Heard,
-    serving: JoinHandle<()>,
+    _serving: JoinSet<()>,
 }
 
 /// One request.
@@ -53,14 +53,15 @@ impl Receiver {
         let router = Router::new()
             .route("/{endpoint}", post(hear))
             .with_state(heard.clone());
-        let serving = tokio::spawn(async move {
-            // It ends with the test.
+        let mut serving = JoinSet::new();
+        serving.spawn(async move {
+            // Dropping the receiver ends it; it does not end by itself.
             drop(axum::serve(listener, router).await);
         });
         Ok(Self {
             address,
             heard,
-            serving,
+            _serving: serving,
         })
     }
 
@@ -102,12 +103,6 @@ impl Receiver {
 impl Heard {
     fn lock<T>(&self, look: impl FnOnce(&mut Endpoints) -> T) -> T {
         look(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-impl Drop for Receiver {
-    fn drop(&mut self) {
-        self.serving.abort();
     }
 }
 

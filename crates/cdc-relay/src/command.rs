@@ -39,7 +39,7 @@ pub(crate) async fn run(command: &Command, global: &Global) -> Result<(), Failur
         Command::Status(arguments) => status::run(arguments, &usable(global)?).await,
         Command::Recover(arguments) => recover::run(arguments, &usable(global)?).await,
         Command::Reshard(arguments) => reshard::run(arguments, &usable(global)?).await,
-        Command::Endpoint(arguments) => endpoint::run(arguments, &usable(global)?).await,
+        Command::Endpoint(arguments) => Box::pin(endpoint::run(arguments, &usable(global)?)).await,
         Command::Relay(arguments) => {
             let config = usable(global)?;
             until_signalled(|shutdown| relay::run(arguments, config, shutdown)).await
@@ -62,7 +62,7 @@ where
 {
     let shutdown = CancellationToken::new();
     tokio::select! {
-        done = work(shutdown.clone()) => done,
+        done = Box::pin(work(shutdown.clone())) => done,
         failed = signals::watch(shutdown.clone()) => failed.map(|never| match never {}),
     }
 }

@@ -132,7 +132,7 @@ impl Relay {
         let mut beginning = Beginning::default();
         loop {
             let started = Instant::now();
-            let Err(error) = self.one_session(shutdown, &mut beginning).await else {
+            let Err(error) = Box::pin(self.one_session(shutdown, &mut beginning)).await else {
                 return Ok(());
             };
             let next = self.next(&error);

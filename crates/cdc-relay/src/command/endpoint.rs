@@ -42,7 +42,7 @@ pub(super) async fn run(arguments: &Endpoint, config: &Config) -> Result<(), Fai
             let endpoints = endpoints()?.list().await.map_err(told)?;
             list::print(arguments, &endpoints)
         }
-        EndpointAction::Test(arguments) => test(arguments, endpoints()?, config).await,
+        EndpointAction::Test(arguments) => Box::pin(test(arguments, endpoints()?, config)).await,
         EndpointAction::Enable(arguments) => {
             let missed = endpoints()?.enable(&arguments.id).await.map_err(told)?;
             say(format!("{} is enabled", arguments.id));

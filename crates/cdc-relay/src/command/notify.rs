@@ -25,7 +25,7 @@ pub(super) async fn run(config: &Config, shutdown: CancellationToken) -> Result<
         config,
         roles,
         &shutdown,
-        notify::run(config, &state, &shutdown),
+        Box::pin(notify::run(config, &state, &shutdown)),
     )
     .await
 }

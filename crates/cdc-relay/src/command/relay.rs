@@ -41,7 +41,7 @@ pub(crate) async fn run(
         &config,
         roles,
         &shutdown,
-        relaying.run(&shutdown, Threads::OnlyIfSeveral),
+        Box::pin(relaying.run(&shutdown, Threads::OnlyIfSeveral)),
     )
     .await
 }

@@ -34,7 +34,7 @@ pub(super) async fn run(config: Config, shutdown: CancellationToken) -> Result<(
     };
     let notifying = async {
         match &notify {
-            Some(state) => ends(notify::run(&config, state, &stop).await),
+            Some(state) => ends(Box::pin(notify::run(&config, state, &stop)).await),
             None => Ok(()),
         }
     };

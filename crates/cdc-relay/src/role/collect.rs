@@ -89,7 +89,7 @@ pub(crate) async fn run(
         };
         let (alerts, stop) = (Alerts::new(store, plan, sink), stop.clone());
         tasks.spawn(async move {
-            alerts.run(stop).await;
+            Box::pin(alerts.run(stop)).await;
             Ok(())
         });
     }
