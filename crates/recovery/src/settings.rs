@@ -92,7 +92,7 @@ impl Settings {
             revoke_deadline: Duration::from_secs(20),
             stop_deadline: Duration::from_secs(10),
             commit_interval: Duration::from_secs(1),
-            max_poll_interval: Duration::from_secs(300),
+            max_poll_interval: Duration::from_secs(60),
         }
     }
 

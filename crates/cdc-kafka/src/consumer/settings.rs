@@ -56,8 +56,9 @@ pub enum Start {
 /// Bounds of what goes to librdkafka as milliseconds.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The session timeout where none is set, which is Kafka's; less if the poll interval is shorter.
-const SESSION_TIMEOUT: Duration = Duration::from_secs(45);
+/// The session timeout where none is set; less if the poll interval is shorter. The partitions of a process that was killed
+/// wait for that long. Kafka's 45 s are for processes that may stop to collect garbage; these do not.
+const SESSION_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl ConsumerSettings {
     /// Settings with the defaults: cooperative, from the earliest record; 30 s to finish, commits each second, a poll

@@ -1,5 +1,6 @@
 //! `cdc-relay status`.
 
+mod consumers;
 mod probe;
 mod render;
 
@@ -8,6 +9,7 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::time::Instant;
 
+use self::consumers::Consumers;
 use crate::admin::{Snapshot, client};
 use crate::cli::Status;
 use crate::config::Config;
@@ -33,6 +35,9 @@ struct Report {
     throughput: Option<Throughput>,
     /// How old the oldest event may be that is not confirmed; `None` when nobody can say.
     lag_seconds: Option<f64>,
+    /// What is behind Kafka.
+    #[serde(flatten)]
+    consumers: Consumers,
 }
 
 /// One slot.
@@ -105,6 +110,7 @@ async fn measure(config: &Config) -> Result<Report, Failure> {
         slot,
         shards,
         relay,
+        consumers: Consumers::look(config).await,
     })
 }
 

@@ -107,7 +107,7 @@ pub(crate) async fn run(
 }
 
 /// The group that reads dead letters of `group`.
-fn group_of_collector(group: &str) -> String {
+pub(crate) fn group_of_collector(group: &str) -> String {
     format!("{group}.DLT")
 }
 

@@ -2,6 +2,7 @@
 
 use bytesize::ByteSize;
 
+use super::consumers::{Consumers, EndpointCounts};
 use super::{Report, SlotReport};
 use crate::admin::Snapshot;
 use crate::command::amount::{rate, span};
@@ -22,10 +23,42 @@ pub(super) fn text(report: &Report, config: &Config) -> String {
         (None, Some(listen)) => rows.push(("relay", format!("none answers on {listen}"))),
         (None, None) => rows.push(("relay", "cannot be asked: admin.listen is empty".to_owned())),
     }
+    of_consumers(&report.consumers, &mut rows);
     rows.iter()
         .map(|(name, value)| format!("{name:<15} {value}"))
         .collect::<Vec<_>>()
         .join("\n")
+}
+
+fn of_consumers(consumers: &Consumers, rows: &mut Vec<(&'static str, String)>) {
+    for backlog in &consumers.groups {
+        let count =
+            |count: Option<u64>| count.map_or("unknown".to_owned(), |count| count.to_string());
+        rows.push(("group", backlog.group.clone()));
+        rows.push(("  to be read", count(backlog.sources)));
+        rows.push(("  in retries", count(backlog.retries)));
+        rows.push((
+            "  dead letters",
+            format!("{} not stored yet", count(backlog.dead_letters)),
+        ));
+    }
+    if let Some(EndpointCounts {
+        enabled,
+        disabled,
+        failing,
+    }) = consumers.endpoints
+        && enabled + disabled > 0
+    {
+        let text = format!("{enabled} enabled, {failing} of them failing; {disabled} disabled");
+        rows.push(("endpoints", text));
+    }
+    match consumers.open_failures {
+        Some(0) | None => {}
+        Some(open) => rows.push((
+            "failed events",
+            format!("{open} open; see `cdc-relay recover stats`"),
+        )),
+    }
 }
 
 fn of_shard(report: &SlotReport, rows: &mut Vec<(&'static str, String)>) {
