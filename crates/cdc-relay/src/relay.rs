@@ -38,7 +38,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cdc_event::Backoff;
+use cdc_event::{Backoff, random_fraction};
 use cdc_kafka::{KafkaOptions, Limits, TopicSettings};
 use cdc_outbox::Encoder;
 use pg_lsn::Lsn;
@@ -253,15 +253,6 @@ impl Relay {
         self.state.failed(failure);
         self.state.enter(Phase::Connecting);
     }
-}
-
-/// From 0 to 1, different in each process: pauses must not coincide.
-pub(crate) fn random_fraction() -> f64 {
-    use std::hash::{BuildHasher, RandomState};
-    let random = RandomState::new().hash_one(std::process::id());
-    #[expect(clippy::cast_precision_loss, reason = "any fraction will do")]
-    let fraction = random as f64 / u64::MAX as f64;
-    fraction
 }
 
 /// Keeps the stream's connection alive without reading, until that ends in an error.

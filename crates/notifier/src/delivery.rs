@@ -68,10 +68,7 @@ pub(crate) enum Claimed {
 impl Owner {
     /// A name that no other process has.
     pub(crate) fn new() -> Self {
-        let random = [
-            crate::random::random_number(),
-            crate::random::random_number(),
-        ];
+        let random = [cdc_event::random_number(), cdc_event::random_number()];
         Self(format!("{:016x}{:016x}", random[0], random[1]).into())
     }
 }

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep_until};
 
 use self::bucket::Bucket;
 use crate::endpoint::Limits;
-use crate::random::random_fraction;
+use cdc_event::random_fraction;
 
 /// When an endpoint is closed, and for how long.
 #[derive(Debug, Clone, Copy)]

@@ -47,7 +47,6 @@ mod lanes;
 mod metric;
 mod notifier;
 mod outcome;
-mod random;
 mod secret_keys;
 mod session;
 mod settings;

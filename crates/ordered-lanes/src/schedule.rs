@@ -3,7 +3,10 @@
 use std::num::NonZeroU32;
 use std::time::{Duration, SystemTime};
 
-use cdc_event::{Attempt, ErrorCode, Failure, HandlerError, PartDisposition, PartId, RetryPolicy};
+use cdc_event::{
+    Attempt, ErrorCode, Failure, HandlerError, PartDisposition, PartId, RetryPolicy,
+    random_fraction,
+};
 use cdc_store::ErrorReport;
 
 use crate::remainder::{Fate, Remainder};
@@ -106,18 +109,6 @@ pub fn remainders(
             Ok(remainders.collect())
         }
     }
-}
-
-/// A fresh number from 0 to 1, good enough to spread attempts.
-fn random_fraction() -> f64 {
-    use std::hash::{BuildHasher, RandomState};
-    let random = RandomState::new().hash_one(0);
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "a fraction needs no more than 53 bits"
-    )]
-    let fraction = random as f64 / u64::MAX as f64;
-    fraction
 }
 
 #[cfg(test)]

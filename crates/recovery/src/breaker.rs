@@ -8,8 +8,8 @@ use metrics::Gauge;
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tokio::time::{Instant, sleep_until};
 
-use crate::random;
 use crate::settings::BreakerSettings;
+use cdc_event::random_fraction;
 
 /// Lets everything pass until almost everything fails. Then one record at a time is tried, a different one each time,
 /// at growing intervals, until one does not fail.
@@ -152,7 +152,7 @@ impl Breaker {
 
     fn next_probe(&self) {
         let mut probing = self.lock();
-        let delay = probing.backoff.next_delay(random::fraction());
+        let delay = probing.backoff.next_delay(random_fraction());
         probing.next = Instant::now() + delay;
     }
 

@@ -17,7 +17,6 @@ mod partition;
 mod plan;
 mod progress;
 mod publisher;
-mod random;
 mod runner;
 mod settings;
 mod status;

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::random;
+use cdc_event::random_fraction;
 
 /// A producer for many who each wait for one record. It is made anew when it has become useless.
 ///
@@ -97,7 +97,7 @@ impl Publisher {
             self.replace(&error);
             tokio::select! {
                 () = stop.cancelled() => break,
-                () = sleep(backoff.next_delay(random::fraction())) => {}
+                () = sleep(backoff.next_delay(random_fraction())) => {}
             }
         }
         self.lock().waiting.clear();

@@ -15,8 +15,8 @@ use tokio_util::sync::CancellationToken;
 pub(crate) use self::route::{Destination, Route};
 use crate::error::{Disposition, Error};
 use crate::names::{Names, SourceNames};
-use crate::random;
 use crate::settings::Creation;
+use cdc_event::random_fraction;
 
 /// How long one question to the cluster may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -81,7 +81,7 @@ impl Topology {
                     "waiting for Kafka"
                 );
             }
-            if !pause(stop, backoff.next_delay(random::fraction())).await {
+            if !pause(stop, backoff.next_delay(random_fraction())).await {
                 return Ok(None);
             }
         }

@@ -11,8 +11,8 @@ use super::{DeliveryKey, DeliveryState, Epoch, Owner};
 use crate::batch::Work;
 use crate::error::Error;
 use crate::metric;
-use crate::random::random_fraction;
 use crate::session::{Session, column};
+use cdc_event::random_fraction;
 
 /// What became of a delivery.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use super::Endpoints;
 use crate::directory::Destination;
 use crate::endpoint::EndpointId;
 use crate::error::Error;
-use crate::random::random_number;
+use cdc_event::random_number;
 
 /// The type of a test message.
 const KIND: &str = "cdc-relay.test";

@@ -12,8 +12,8 @@ use super::context::Context;
 use super::{Job, Outcome};
 use crate::last_resort::RefusedLetter;
 use crate::plan::Tier;
-use crate::random;
 use crate::topology::{Destination, causes};
+use cdc_event::random_fraction;
 
 /// Kafka has not answered for this long: time to say so.
 const SILENCE: Duration = Duration::from_secs(10);
@@ -128,7 +128,7 @@ impl<H: Handler> Context<H> {
                     "a dead letter is refused and not kept elsewhere: its key waits until it is"
                 );
             }
-            if !self.pause(backoff.next_delay(random::fraction())).await {
+            if !self.pause(backoff.next_delay(random_fraction())).await {
                 return Outcome::Abandoned;
             }
         }
@@ -205,7 +205,7 @@ impl<H: Handler> Context<H> {
             }
             stuck.get_or_insert_with(|| self.shared.progress.stuck());
             self.say_trouble(destination, &causes(&error));
-            if !self.pause(backoff.next_delay(random::fraction())).await {
+            if !self.pause(backoff.next_delay(random_fraction())).await {
                 return Err(NotTaken::Stopped);
             }
         }

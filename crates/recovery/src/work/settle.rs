@@ -12,7 +12,7 @@ use super::context::Context;
 use super::{Job, Outcome, Sample};
 use crate::error::HandlerStopped;
 use crate::plan::{Failing, Step};
-use crate::random;
+use cdc_event::random_fraction;
 
 /// A failed attempt.
 #[derive(Debug)]
@@ -58,7 +58,7 @@ pub(super) fn settle<'a, H: Handler>(
                     first_failed_at: job.attempt.first_failed_at.unwrap_or(now),
                     now,
                 };
-                context.shared.plan.step(&failing, random::fraction())
+                context.shared.plan.step(&failing, random_fraction())
             };
             match step {
                 Step::Here { after } => {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cdc_event::{Attempt, Backoff, Failure, Handler, KafkaPosition, Record};
+use cdc_event::{Attempt, Backoff, Failure, Handler, KafkaPosition, Record, random_fraction};
 use cdc_kafka::{
     ConsumerEvent, ConsumerSettings, Error, FetchedRecord, GroupConsumer, KafkaOptions,
     PartitionReader, TopicPartition,
@@ -13,7 +13,6 @@ use dead_letters::{Ingest, ReplayEntries};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::relay::random_fraction;
 use crate::role::CollectState;
 
 /// What is stored together, of one partition.
