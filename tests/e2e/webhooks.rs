@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use cdc_e2e::Scenario;
+use cdc_e2e::admin::Admin;
+use cdc_e2e::proxy::Proxy;
 use cdc_e2e::receiver::Receiver;
 use cdc_e2e::wait::{Look, until};
 
@@ -148,6 +150,16 @@ async fn what_a_webhook_refuses_is_stored_and_told_and_reaches_only_it_by_a_repl
     let parts = rows(&scenario, "SELECT DISTINCT part FROM cdc.failed_event").await?;
     ensure!(parts == ["strict"], "{parts:?}");
 
+    let admin = everything.admin();
+    ensure!(
+        admin.metric("cdc_relay_events_total").await? >= 3.0,
+        "the relay counts"
+    );
+    ensure!(
+        admin.metric("cdc_dead_letters_stored_total").await? >= 3.0,
+        "the collector counts"
+    );
+
     receiver.answer("strict", 200);
     command(&scenario, "recover replay --all")?;
     until_delivered(&receiver, "strict", &ids(1..=3), SOON).await?;
@@ -273,5 +285,28 @@ async fn a_subscription_chooses_by_subject_and_a_disabled_endpoint_hears_nothing
     ensure!(first.id == id(1), "{first:?}");
     let body: serde_json::Value = serde_json::from_slice(&first.body)?;
     ensure!(body["id"] == id(1) && body["subject"] == "k", "{body}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_notifier_waits_for_a_database_that_is_away_when_it_starts() -> Result<()> {
+    let scenario = scenario("['1s']").await?;
+    let receiver = Receiver::start().await?;
+    add(&scenario, &receiver, "mine", "")?;
+    let _relay = scenario.relay().await?;
+    let server = scenario.database().url().clone();
+    let nobody = Admin::on_free_port()?.0;
+    let scenario = scenario.with("CDC_POSTGRES__URL", server.through(nobody).to_string());
+    let mut notifier = scenario.start("notify")?;
+    until(SOON, "a word about the database", async || {
+        let log = scenario.log().tail(100);
+        Ok(Look::when(log.contains("waiting for PostgreSQL"), log))
+    })
+    .await?;
+    ensure!(notifier.is_running(), "it has ended");
+    commit(&scenario, 1..=3).await?;
+    let _server = Proxy::at(nobody, server.address()).await?;
+    until_delivered(&receiver, "mine", &ids(1..=3), SOON).await?;
+    notifier.sigterm(SOON).await?;
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::serving;
+use super::serving::Serving;
 use crate::admin::Roles;
 use crate::config::Config;
 use crate::failure::Failure;
@@ -16,16 +16,12 @@ use crate::role::{NotifyState, notify};
 ///
 /// What cannot pass by itself; the admin server's address.
 pub(super) async fn run(config: &Config, shutdown: CancellationToken) -> Result<(), Failure> {
+    let serving = Serving::bind(config).await?;
     let state = Arc::new(NotifyState::default());
     let roles = Roles {
         notify: Some(Arc::clone(&state)),
         ..Roles::default()
     };
-    serving::run(
-        config,
-        roles,
-        &shutdown,
-        Box::pin(notify::run(config, &state, &shutdown)),
-    )
-    .await
+    let work = Box::pin(notify::run(config, &state, &shutdown));
+    serving.run(roles, &shutdown, work).await
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::serving;
+use super::serving::Serving;
 use crate::admin::{RelayState, RelayStates, Roles};
 use crate::cli;
 use crate::config::Config;
@@ -32,18 +32,14 @@ pub(crate) async fn run(
         Some(index) => vec![one_shard(index, &config)?],
         None => config.shards(),
     };
-    let (relaying, states) = Relaying::of(shards, config.clone());
+    let serving = Serving::bind(&config).await?;
+    let (relaying, states) = Relaying::of(shards, config, &serving);
     let roles = Roles {
         relay: Some(states),
         ..Roles::default()
     };
-    serving::run(
-        &config,
-        roles,
-        &shutdown,
-        Box::pin(relaying.run(&shutdown, Threads::OnlyIfSeveral)),
-    )
-    .await
+    let work = Box::pin(relaying.run(&shutdown, Threads::OnlyIfSeveral));
+    serving.run(roles, &shutdown, work).await
 }
 
 /// The slots of this process, and what removes their old rows.
@@ -64,8 +60,9 @@ pub(super) enum Threads {
 }
 
 impl Relaying {
-    /// One relay for each of the configurations, which are those of shards of `config`.
-    pub(super) fn of(shards: Vec<Config>, config: Config) -> (Self, RelayStates) {
+    /// One relay for each of the configurations, which are those of shards of `config`. Their counters are made here,
+    /// hence what they are served by must be there.
+    pub(super) fn of(shards: Vec<Config>, config: Config, _: &Serving) -> (Self, RelayStates) {
         let (relays, states): (Vec<_>, Vec<_>) = shards.into_iter().map(relay_of).unzip();
         let states = RelayStates::new(states);
         let relaying = Self {

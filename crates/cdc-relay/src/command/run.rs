@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::relay::{Relaying, Threads};
-use super::serving;
+use super::serving::Serving;
 use crate::admin::Roles;
 use crate::config::Config;
 use crate::failure::Failure;
@@ -17,7 +17,8 @@ use crate::role::{CollectState, NotifyState, collect, collected, notify};
 ///
 /// Why the first of them ended; the admin server's address.
 pub(super) async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Failure> {
-    let (relaying, states) = Relaying::of(config.shards(), config.clone());
+    let serving = Serving::bind(&config).await?;
+    let (relaying, states) = Relaying::of(config.shards(), config.clone(), &serving);
     let notify = (!config.notify.topics.is_empty()).then(|| Arc::new(NotifyState::default()));
     let collects = !collected(&config)?.is_empty();
     let collect = collects.then(|| Arc::new(CollectState::default()));
@@ -49,5 +50,5 @@ pub(super) async fn run(config: Config, shutdown: CancellationToken) -> Result<(
         let (relayed, notified, collected) = tokio::join!(relaying, notifying, collecting);
         relayed.and(notified).and(collected)
     };
-    serving::run(&config, roles, &shutdown, Box::pin(work)).await
+    serving.run(roles, &shutdown, Box::pin(work)).await
 }

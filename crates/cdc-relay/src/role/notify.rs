@@ -6,7 +6,9 @@ mod last_resort;
 use std::sync::Arc;
 use std::time::Duration;
 
-use notifier::{Deliveries, Notifier};
+use cdc_event::{Backoff, random_fraction};
+use notifier::{Alerts, Deliveries, Notifier};
+use pg_replication::{ConnectOptions, Disposition};
 use recovery::Runner;
 use tokio_util::sync::CancellationToken;
 use webhook::{Client, Guard, GuardSettings, Ports};
@@ -25,6 +27,10 @@ const PRUNED: u32 = 5_000;
 
 /// For one statement of the notifier's tables that nobody waits for.
 const STATEMENT_LIMIT: Duration = Duration::from_secs(60);
+
+/// Between tries of a database that is away.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// What is begun when the process is told to stop may take this much longer than one request.
 const STOP_MARGIN: Duration = Duration::from_secs(5);
@@ -48,9 +54,6 @@ pub(crate) async fn run(
     settings.stop_deadline = timeout + STOP_MARGIN;
     let store = config.at_store().postgres.options();
     let client = client(config)?;
-    let keys = config.notify.secret_keys().map_err(|error| {
-        Failure::internal("`notify.secret_keys` cannot be used").caused_by(error)
-    })?;
     let (alerts, telling) = TellDisabled::new(alert_sink(config)?);
     let behaviour = notifier::Settings {
         concurrency: config.notify.concurrency,
@@ -60,7 +63,7 @@ pub(crate) async fn run(
         ..notifier::Settings::default()
     };
     let notifier = tokio::select! {
-        started = start(config, &store, client, keys, alerts, behaviour) => Arc::new(started?),
+        started = start(config, &store, &client, &alerts, behaviour) => Arc::new(started?),
         () = shutdown.cancelled() => return Ok(()),
     };
     let (keeper, writer) = Keeper::new(store.clone(), &names);
@@ -95,14 +98,31 @@ pub(crate) async fn run(
 /// Waits as long as PostgreSQL is away.
 async fn start(
     config: &Config,
-    store: &pg_replication::ConnectOptions,
-    client: Client,
-    keys: notifier::SecretKeys,
-    alerts: Arc<TellDisabled>,
+    store: &ConnectOptions,
+    client: &Client,
+    alerts: &Arc<TellDisabled>,
     settings: notifier::Settings,
 ) -> Result<Notifier, Failure> {
-    let notifier = Notifier::start(store, client, keys, alerts, settings).await;
-    notifier.map_err(|error| Failure::from_notifier(error, config))
+    let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+    loop {
+        let keys = config.notify.secret_keys().map_err(|error| {
+            Failure::internal("`notify.secret_keys` cannot be used").caused_by(error)
+        })?;
+        let alerts: Arc<dyn Alerts> = Arc::<TellDisabled>::clone(alerts);
+        let error = match Notifier::start(store, client.clone(), keys, alerts, settings).await {
+            Ok(notifier) => return Ok(notifier),
+            Err(error) => error,
+        };
+        let may_pass = error.disposition() != Disposition::Permanent;
+        let failure = Failure::from_notifier(error, config);
+        if !may_pass {
+            return Err(failure);
+        }
+        if backoff.failures() == 0 {
+            tracing::warn!(code = %failure.code(), error = failure.one_line(), help = failure.remedy(), "waiting for PostgreSQL");
+        }
+        tokio::time::sleep(backoff.next_delay(random_fraction())).await;
+    }
 }
 
 /// What sends webhooks, with the guard that the configuration asks for.
@@ -144,7 +164,7 @@ pub(crate) fn client(config: &Config) -> Result<Client, Failure> {
 }
 
 /// Forgets deliveries that are old.
-async fn prune(config: &Config, store: &pg_replication::ConnectOptions, ended: &CancellationToken) {
+async fn prune(config: &Config, store: &ConnectOptions, ended: &CancellationToken) {
     let Some(retention) = config.notify.retention else {
         return;
     };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::Roles;
-use crate::command::serving;
+use crate::command::serving::Serving;
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::role::{CollectState, collect};
@@ -16,16 +16,12 @@ use crate::role::{CollectState, collect};
 ///
 /// What cannot pass by itself; the admin server's address.
 pub(super) async fn run(config: &Config, shutdown: CancellationToken) -> Result<(), Failure> {
+    let serving = Serving::bind(config).await?;
     let state = Arc::new(CollectState::default());
     let roles = Roles {
         collect: Some(Arc::clone(&state)),
         ..Roles::default()
     };
-    serving::run(
-        config,
-        roles,
-        &shutdown,
-        collect::run(config, &state, &shutdown),
-    )
-    .await
+    let work = collect::run(config, &state, &shutdown);
+    serving.run(roles, &shutdown, work).await
 }
