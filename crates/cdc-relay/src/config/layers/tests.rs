@@ -84,10 +84,63 @@ fn names_an_unknown_key_of_a_file_with_its_line_and_the_nearest() {
 #[test]
 fn refuses_an_unknown_section_and_keys_of_later_versions() {
     assert_eq!(
-        refusal(Some("[notify]\ntimeout = \"10s\"\n"), &[]).0,
+        refusal(Some("[console]\nlisten = \"\"\n"), &[]).0,
         ErrorCode::UnknownKey
     );
     assert_eq!(refusal(Some("top = 1\n"), &[]).0, ErrorCode::UnknownKey);
+}
+
+#[test]
+fn reads_consumers_from_tables_and_from_a_variable() {
+    let table = "[[recover.consumer]]\ngroup = \"billing\"\ntopics = [\"orders\"]\n\
+                 retry = { blocking = { kind = \"exponential\", delay = \"1s\", retries = 3, cap = \"5s\" }, tiers = [\"10s\"] }\n";
+    let text = "[{ group = 'billing', topics = ['orders'], retry = { tiers = ['10s'] } }]";
+    for config in [
+        config(Some(table), &[URL], &[]),
+        config(None, &[URL, ("CDC_RECOVER__CONSUMER", text)], &[]),
+    ] {
+        let config = config.unwrap();
+        let consumer = config.recover.of_group("billing").unwrap();
+        assert_eq!(consumer.topics, ["orders"]);
+        let tiers = consumer.retry.plan().unwrap();
+        assert_eq!(tiers.tiers(), [std::time::Duration::from_secs(10)]);
+    }
+}
+
+#[test]
+fn refuses_consumers_that_cannot_be_and_says_what_is_wrong() {
+    for (consumer, word) in [
+        ("grup = \"a\"", "grup"),
+        ("group = \"a b\"", "group"),
+        ("group = \"a\"\nordering = \"key\"", "ordering"),
+        ("group = \"a\"\nretry = { tiers = [\"0s\"] }", "tier 1"),
+        ("group = \"a\"\nretry = { tiers = [5] }", "unit"),
+        (
+            "group = \"a\"\nretry = { blocking = { kind = \"often\" } }",
+            "often",
+        ),
+        ("group = \"a\"\ndead_letter = \"{topik}\"", "topik"),
+        (
+            "group = \"a\"\n[[recover.consumer]]\ngroup = \"a\"",
+            "twice",
+        ),
+    ] {
+        let file = format!("[[recover.consumer]]\n{consumer}\n");
+        let (code, what, _) = refusal(Some(&file), &[]);
+        assert_eq!(code, ErrorCode::InvalidValue, "{consumer}");
+        assert!(what.contains(word), "{consumer}: {what}");
+    }
+}
+
+#[test]
+fn refuses_keys_to_seal_with_that_are_none_without_showing_them() {
+    let file = "[notify]\nsecret_keys = [\"c2VjcmV0\"]\n";
+    let (code, what, _) = refusal(Some(file), &[]);
+    assert_eq!(code, ErrorCode::InvalidValue);
+    assert!(
+        what.contains("notify.secret_keys") && !what.contains("c2VjcmV0"),
+        "{what}"
+    );
 }
 
 #[test]
