@@ -155,12 +155,12 @@ async fn an_address_that_does_not_answer_is_named_by_its_setting() {
     let ended = database
         .run_with(
             &["config"],
-            &[("CDC_POSTGRES__STORE_URL", "postgres://u:secret@h/d")],
+            &[("CDC_POSTGRES__STORE_URL", "postgres://u:hunter2@h/d")],
         )
         .await
         .succeeded();
     assert!(
-        ended.contains("store_url") && !ended.contains("secret"),
+        ended.contains("store_url") && !ended.contains("hunter2"),
         "{ended}"
     );
 }
