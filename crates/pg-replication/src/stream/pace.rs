@@ -14,8 +14,8 @@ const BEHIND: Duration = Duration::from_millis(50);
 /// the rest of the read before takes a part: otherwise reads that leave much behind would count as small.
 const SMALL_READ: usize = READ_CHUNK / 8 * 5;
 
-/// At the rates seen, about 100 KB arrive meanwhile, well below the socket's buffer.
-const NAP: Duration = Duration::from_millis(1);
+/// At the rates seen, some 200 KB arrive meanwhile, well below the socket's buffer; and Kafka gets larger batches.
+const NAP: Duration = Duration::from_millis(2);
 
 #[derive(Debug, Default)]
 pub(super) struct Pace {
@@ -45,7 +45,7 @@ impl Pace {
     }
 
     /// With a backlog, lets the server run ahead before the next read, by putting the thread to sleep for
-    /// a millisecond. A timer of the runtime would not do: it waits for the socket too, and so wakes at each
+    /// two milliseconds. A timer of the runtime would not do: it waits for the socket too, and so wakes at each
     /// message.
     #[expect(
         clippy::disallowed_methods,
