@@ -209,24 +209,38 @@ async fn a_replay_that_fails_again_is_the_same_failure_with_more_attempts() -> R
     Ok(())
 }
 
+/// Each kill comes right after a request that was heard and is not answered yet.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_notifier_that_is_killed_again_and_again_misses_nothing_and_doubts_openly() -> Result<()>
 {
     const EVENTS: u32 = 300;
     const KILLS: u32 = 6;
+    const IN_FLIGHT: usize = 8;
     let scenario = scenario("['1s', '2s', '5s', '10s', '15s', '20s', '20s', '20s']").await?;
     let receiver = Receiver::start().await?;
-    add(&scenario, &receiver, "atleast", "--guarantee at_least_once")?;
-    add(&scenario, &receiver, "atmost", "--guarantee at_most_once")?;
+    receiver.think_for(Duration::from_millis(100));
+    let bound = format!("--max-concurrency {IN_FLIGHT}");
+    add(
+        &scenario,
+        &receiver,
+        "atleast",
+        &format!("{bound} --guarantee at_least_once"),
+    )?;
+    add(
+        &scenario,
+        &receiver,
+        "atmost",
+        &format!("{bound} --guarantee at_most_once"),
+    )?;
     let _relay = scenario.relay().await?;
     let mut notifier = scenario.start("notify")?;
     let each = EVENTS / KILLS;
     for kill in 0..KILLS {
         let first = kill * each + 1;
-        let before = receiver.requests("atleast").len();
+        let before = receiver.requests("atmost").len();
         commit(&scenario, first..=first + each - 1).await?;
-        until(LEASES, "requests in flight", async || {
-            let now = receiver.requests("atleast").len();
+        until(LEASES, "a request in flight", async || {
+            let now = receiver.requests("atmost").len();
             Ok(Look::when(now > before, now))
         })
         .await?;
@@ -235,16 +249,20 @@ async fn a_notifier_that_is_killed_again_and_again_misses_nothing_and_doubts_ope
     }
     let wanted = ids(1..=EVENTS);
     until_delivered(&receiver, "atleast", &wanted, LEASES).await?;
+    let heard = receiver.requests("atleast").len();
+    let most = wanted.len() + IN_FLIGHT * KILLS as usize;
+    ensure!(
+        heard <= most,
+        "{heard} requests, where {most} would be those in flight at the kills again"
+    );
 
     let all: BTreeSet<String> = wanted.into_iter().collect();
-    until(LEASES, "all of them sent or in doubt", async || {
-        let sent: BTreeSet<String> = receiver.delivered("atmost").into_keys().collect();
-        let doubtful = rows(
-            &scenario,
-            "SELECT event_id FROM cdc.delivery WHERE endpoint_id = 'atmost' AND state = 'unknown'",
-        )
-        .await?;
-        let told: BTreeSet<String> = sent.iter().cloned().chain(doubtful).collect();
+    let unknown =
+        "SELECT event_id FROM cdc.delivery WHERE endpoint_id = 'atmost' AND state = 'unknown'";
+    until(LEASES, "all of them answered or in doubt", async || {
+        let settled = "SELECT event_id FROM cdc.delivery
+                        WHERE endpoint_id = 'atmost' AND state IN ('delivered', 'unknown')";
+        let told: BTreeSet<String> = rows(&scenario, settled).await?.into_iter().collect();
         let missing: Vec<_> = all.difference(&told).collect();
         Ok(Look::when(
             missing.is_empty(),
@@ -253,6 +271,14 @@ async fn a_notifier_that_is_killed_again_and_again_misses_nothing_and_doubts_ope
     })
     .await?;
     heard_once(&receiver, "atmost")?;
+    let doubtful = rows(&scenario, unknown).await?.len();
+    ensure!(doubtful > 0, "no kill has met a request in flight");
+    let listed = command(&scenario, "endpoint deliveries --state unknown --json")?;
+    let listed: serde_json::Value = serde_json::from_str(&listed)?;
+    ensure!(
+        listed["deliveries"].as_array().map(Vec::len) == Some(doubtful),
+        "{listed}"
+    );
     notifier.sigterm(SOON).await?;
     Ok(())
 }
@@ -307,6 +333,52 @@ async fn a_notifier_waits_for_a_database_that_is_away_when_it_starts() -> Result
     commit(&scenario, 1..=3).await?;
     let _server = Proxy::at(nobody, server.address()).await?;
     until_delivered(&receiver, "mine", &ids(1..=3), SOON).await?;
+    notifier.sigterm(SOON).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dead_letters_wait_for_a_store_that_is_away() -> Result<()> {
+    let scenario = scenario("['200ms']").await?;
+    let receiver = Receiver::start().await?;
+    add(&scenario, &receiver, "strict", "")?;
+    receiver.answer("strict", 400);
+    let server = scenario.database().url().clone();
+    let nobody = Admin::on_free_port()?.0;
+    let _relay = scenario.relay().await?;
+    let notifier = scenario.start("notify")?;
+    let scenario = scenario.with(
+        "CDC_POSTGRES__STORE_URL",
+        server.through(nobody).to_string(),
+    );
+    let collector = scenario.start("recover run")?;
+    commit(&scenario, 1..=3).await?;
+    until(SOON, "the collector to say that it waits", async || {
+        let status = collector.admin().status().await?;
+        Ok(Look::when(status["recover"]["trouble"].is_string(), status))
+    })
+    .await?;
+    ensure!(
+        !collector.admin().is_ready().await?,
+        "it says that it is ready"
+    );
+    let stored = "SELECT event_id FROM cdc.failed_event ORDER BY 1";
+    ensure!(
+        rows(&scenario, stored).await?.is_empty(),
+        "something was stored already"
+    );
+
+    let _server = Proxy::at(nobody, server.address()).await?;
+    until(SOON, "the dead letters in the store", async || {
+        let found = rows(&scenario, stored).await?;
+        Ok(Look::when(found == ids(1..=3), format!("{found:?}")))
+    })
+    .await?;
+    until(SOON, "the collector to be ready", async || {
+        Ok(Look::when(collector.admin().is_ready().await?, "not ready"))
+    })
+    .await?;
+    collector.sigterm(SOON).await?;
     notifier.sigterm(SOON).await?;
     Ok(())
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::Result;
 use axum::Router;
@@ -39,6 +40,7 @@ struct Heard(Arc<Mutex<Endpoints>>);
 struct Endpoints {
     requests: BTreeMap<String, Vec<Request>>,
     answers: BTreeMap<String, StatusCode>,
+    pause: Duration,
 }
 
 impl Receiver {
@@ -77,7 +79,12 @@ impl Receiver {
             .lock(|endpoints| endpoints.answers.insert(endpoint.to_owned(), status));
     }
 
-    /// What an endpoint heard, in order.
+    /// From now on, every endpoint thinks for this long between hearing and answering.
+    pub fn think_for(&self, pause: Duration) {
+        self.heard.lock(|endpoints| endpoints.pause = pause);
+    }
+
+    /// What an endpoint heard, in order, answered or not.
     pub fn requests(&self, endpoint: &str) -> Vec<Request> {
         self.heard.lock(|endpoints| {
             endpoints
@@ -113,12 +120,9 @@ async fn hear(
     body: Bytes,
 ) -> StatusCode {
     let id = headers.get("webhook-id").and_then(|id| id.to_str().ok());
-    heard.lock(|endpoints| {
-        let status = endpoints
-            .answers
-            .get(&endpoint)
-            .copied()
-            .unwrap_or(StatusCode::OK);
+    let (status, pause) = heard.lock(|endpoints| {
+        let status = endpoints.answers.get(&endpoint).copied();
+        let status = status.unwrap_or(StatusCode::OK);
         let request = Request {
             id: id.unwrap_or_default().to_owned(),
             body: body.to_vec(),
@@ -129,6 +133,8 @@ async fn hear(
             .entry(endpoint)
             .or_default()
             .push(request);
-        status
-    })
+        (status, endpoints.pause)
+    });
+    tokio::time::sleep(pause).await;
+    status
 }

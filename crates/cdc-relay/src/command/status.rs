@@ -110,7 +110,7 @@ async fn measure(config: &Config) -> Result<Report, Failure> {
         slot,
         shards,
         relay,
-        consumers: Consumers::look(config).await,
+        consumers: Consumers::look(config).await?,
     })
 }
 

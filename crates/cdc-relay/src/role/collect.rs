@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use webhook::{Client, Format, Guard, GuardSettings, Network};
 
-use self::reading::Reading;
+use self::reading::{Ended, Reading};
 use super::{CollectState, GroupPlan, collected};
 use crate::config::{AlertConfig, Config};
 use crate::error_code::ErrorCode;
@@ -19,22 +19,21 @@ use crate::failure::Failure;
 
 const EVERY_PORT: &str = "1-65535";
 
-/// Where replays of a group enter.
+/// Where replays enter, of each group that is known: groups may share a dead-letter topic, whose letters are then read for
+/// each of them.
 #[derive(Debug, Clone)]
-pub(super) struct Entries(Names);
+pub(super) struct Entries(Arc<[Names]>);
 
-impl Entries {
-    pub(super) fn of(names: &Names) -> Self {
-        Self(names.clone())
+impl FromIterator<Names> for Entries {
+    fn from_iter<I: IntoIterator<Item = Names>>(names: I) -> Self {
+        Self(names.into_iter().collect())
     }
 }
 
 impl ReplayEntries for Entries {
     fn entry(&self, group: &str, topic: &str) -> Option<String> {
-        if group != self.0.group() {
-            return None;
-        }
-        self.0.replay_entry(topic).map(str::to_owned)
+        let names = self.0.iter().find(|names| names.group() == group)?;
+        names.replay_entry(topic).map(str::to_owned)
     }
 }
 
@@ -58,10 +57,11 @@ pub(crate) async fn run(
     }
     let store = config.at_store().postgres.options();
     let sink = alert_sink(config)?;
+    let entries: Entries = groups.iter().map(|group| group.names.clone()).collect();
     let mut tasks = JoinSet::new();
     let stop = shutdown.child_token();
     for GroupPlan { names, .. } in &groups {
-        let (ingest, writer) = Ingest::new(store.clone(), names.group(), Entries::of(names));
+        let (ingest, writer) = Ingest::new(store.clone(), names.group(), entries.clone());
         let topics: Vec<String> = names
             .dead_letter_topics()
             .into_iter()
@@ -97,10 +97,13 @@ pub(crate) async fn run(
     while let Some(ended) = tasks.join_next().await {
         // The first that ends ends the others: none of them ends by itself.
         stop.cancel();
-        let ended =
-            ended.map_err(|error| Failure::internal("a task ended in a panic").caused_by(error));
-        let ended =
-            ended.and_then(|read| read.map_err(|error| Failure::from_consumer(error, config)));
+        let panicked = |error| Failure::internal("a task ended in a panic").caused_by(error);
+        let ended = ended.map_err(panicked).and_then(|read| {
+            read.map_err(|ended| match ended {
+                Ended::Kafka(error) => Failure::from_consumer(error, config),
+                Ended::Panicked(error) => panicked(error),
+            })
+        });
         first = first.and(ended);
     }
     first
@@ -150,4 +153,35 @@ pub(super) fn alert_sink(config: &Config) -> Result<Option<WebhookSink>, Failure
     let client = client.map_err(|error| unusable(error.into()))?;
     let sink = WebhookSink::new(client, url, format).map_err(|error| unusable(error.into()))?;
     Ok(Some(sink))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use recovery::{BlockingRetry, RetryPlan, Settings};
+
+    use super::*;
+
+    #[test]
+    fn a_replay_enters_where_its_own_group_reads_whoever_collects_the_letter() {
+        let names = |group: &str| {
+            let plan = RetryPlan::new(BlockingRetry::None, vec![Duration::from_secs(1)]).unwrap();
+            Settings::new(group, vec!["orders".into()], plan)
+                .names()
+                .unwrap()
+        };
+        let entries: Entries = [names("billing"), names("shipping")].into_iter().collect();
+        let entry = |group, topic| entries.entry(group, topic);
+        assert_eq!(
+            entry("billing", "orders").as_deref(),
+            Some("orders.billing.retry-1")
+        );
+        assert_eq!(
+            entry("shipping", "orders").as_deref(),
+            Some("orders.shipping.retry-1")
+        );
+        assert_eq!(entry("billing", "users"), None);
+        assert_eq!(entry("nobody", "orders"), None);
+    }
 }

@@ -78,8 +78,18 @@ pub(crate) fn collected(config: &Config) -> Result<Vec<GroupPlan>, Failure> {
         groups.push(GroupPlan::of_notifier(config)?);
     }
     for consumer in &config.recover.consumer {
-        if consumer.group == config.notify.group && consumer.topics.is_empty() {
-            continue;
+        if consumer.group == config.notify.group && !config.notify.topics.is_empty() {
+            if consumer.topics.is_empty() || consumer.topics == config.notify.topics {
+                continue;
+            }
+            return Err(Failure::new(
+                ErrorCode::InvalidValue,
+                format!(
+                    "`recover.consumer` has other topics for the group {:?} than `notify.topics`",
+                    consumer.group
+                ),
+                "leave its topics out: the notifier's group reads those of [notify]",
+            ));
         }
         if consumer.topics.is_empty() {
             return Err(Failure::new(

@@ -85,9 +85,11 @@ pub(crate) async fn run(
         telling.run(&ended),
         prune(config, &store, &ended)
     );
-    if let Ok(notifier) = Arc::try_unwrap(notifier).map_err(drop)
-        && !notifier.close(timeout + STOP_MARGIN).await
-    {
+    let closed = match Arc::try_unwrap(notifier) {
+        Ok(notifier) => notifier.close(timeout + STOP_MARGIN).await,
+        Err(_) => false,
+    };
+    if !closed {
         tracing::warn!(
             "stopped before the outcome of every request was written down; those are in doubt"
         );

@@ -1,8 +1,8 @@
 //! What the roles say of themselves, for `/status` and the health checks.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::SystemTime;
 
 use recovery::Status;
@@ -38,17 +38,36 @@ pub(crate) struct NotifySnapshot {
 /// The collector of dead letters, while it runs.
 #[derive(Debug, Default)]
 pub(crate) struct CollectState {
-    partitions: AtomicU64,
+    partitions: AtomicUsize,
     stored: AtomicU64,
-    waiting: AtomicBool,
-    trouble: Mutex<Option<String>>,
+    trouble: Mutex<Trouble>,
 }
+
+/// What waits for the store.
+#[derive(Debug, Default)]
+struct Trouble {
+    /// Partitions whose dead letters the store does not take.
+    waiting: usize,
+    /// Why, as it was said last.
+    why: String,
+}
+
+/// How many partitions one reader has, of all that are counted.
+#[derive(Debug)]
+pub(super) struct Partitions<'a> {
+    all: &'a AtomicUsize,
+    here: usize,
+}
+
+/// Dead letters of a partition wait for the store, as long as this lives.
+#[derive(Debug)]
+pub(super) struct Waiting<'a>(&'a CollectState);
 
 /// The collector at one moment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct CollectSnapshot {
     /// Partitions of dead-letter topics that are read here.
-    pub(crate) partitions: u64,
+    pub(crate) partitions: usize,
     /// Dead letters that were stored since the start.
     pub(crate) stored: u64,
     /// Why the store takes nothing, while it takes nothing.
@@ -88,32 +107,86 @@ impl NotifyState {
 }
 
 impl CollectState {
-    pub(super) fn assigned(&self, partitions: usize) {
-        self.partitions.store(partitions as u64, Ordering::Relaxed);
+    /// For one reader.
+    pub(super) fn partitions(&self) -> Partitions<'_> {
+        Partitions {
+            all: &self.partitions,
+            here: 0,
+        }
     }
 
     pub(super) fn stored(&self, records: usize) {
         self.stored.fetch_add(records as u64, Ordering::Relaxed);
-        if self.waiting.swap(false, Ordering::Relaxed) {
-            *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        }
     }
 
-    /// Whether that is news.
-    pub(super) fn failed(&self, why: String) -> bool {
-        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
-        !self.waiting.swap(true, Ordering::Relaxed)
+    /// The store takes nothing of a partition.
+    pub(super) fn waits(&self) -> Waiting<'_> {
+        self.trouble().waiting += 1;
+        Waiting(self)
     }
 
     pub(crate) fn snapshot(&self) -> CollectSnapshot {
+        let trouble = self.trouble();
         CollectSnapshot {
             partitions: self.partitions.load(Ordering::Relaxed),
             stored: self.stored.load(Ordering::Relaxed),
-            trouble: self
-                .trouble
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .clone(),
+            trouble: (trouble.waiting > 0).then(|| trouble.why.clone()),
         }
+    }
+
+    fn trouble(&self) -> MutexGuard<'_, Trouble> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Partitions<'_> {
+    /// So many they are now.
+    pub(super) fn set(&mut self, here: usize) {
+        self.all.fetch_add(here, Ordering::Relaxed);
+        self.all.fetch_sub(self.here, Ordering::Relaxed);
+        self.here = here;
+    }
+}
+
+impl Drop for Partitions<'_> {
+    fn drop(&mut self) {
+        self.set(0);
+    }
+}
+
+impl Waiting<'_> {
+    pub(super) fn because(&self, why: &str) {
+        why.clone_into(&mut self.0.trouble().why);
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.trouble().waiting -= 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_several_readers_say_adds_up() {
+        let state = CollectState::default();
+        let (mut one, mut other) = (state.partitions(), state.partitions());
+        one.set(6);
+        other.set(3);
+        one.set(4);
+        assert_eq!(state.snapshot().partitions, 7);
+        drop(one);
+        assert_eq!(state.snapshot().partitions, 3);
+
+        let waiting = state.waits();
+        waiting.because("it is away");
+        let also = state.waits();
+        drop(also);
+        assert_eq!(state.snapshot().trouble.as_deref(), Some("it is away"));
+        drop(waiting);
+        assert_eq!(state.snapshot().trouble, None);
     }
 }

@@ -18,6 +18,7 @@ mod configuration;
 mod connection;
 mod doctor;
 mod emit;
+mod endpoints;
 mod init;
 mod recover;
 mod relay;

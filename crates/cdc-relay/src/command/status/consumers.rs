@@ -1,20 +1,21 @@
 //! Consumers, endpoints and what failed: what `status` can find out by itself, whether a notifier runs or not.
 
+use std::future::Future;
 use std::time::Duration;
 
 use cdc_kafka::{PartitionLag, group_lag};
 use cdc_store::{FailedEvents, Status};
 use notifier::{EndpointState, Endpoints};
 use serde::Serialize;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::config::Config;
+use crate::failure::Failure;
+use crate::role::collect::group_of_collector;
 use crate::role::{GroupPlan, collected, notify};
 
-/// For one question to Kafka.
+/// For all that is asked of Kafka, and of the stores: who looks wants to see what there is.
 const LIMIT: Duration = Duration::from_secs(3);
-
-/// For one statement.
-const STATEMENT_LIMIT: Duration = Duration::from_secs(5);
 
 /// What cannot be found out is `None`: the tables or topics are not there yet, or nobody answers.
 #[derive(Debug, Default, Serialize)]
@@ -45,42 +46,59 @@ pub(super) struct GroupBacklog {
 }
 
 impl Consumers {
-    pub(super) async fn look(config: &Config) -> Self {
-        let groups = collected(config).unwrap_or_default();
-        let mut consumers = Self {
-            open_failures: open_failures(config).await,
-            endpoints: endpoints(config).await,
-            groups: Vec::new(),
-        };
-        for GroupPlan { names, .. } in &groups {
-            let sources: Vec<_> = names
-                .sources()
-                .iter()
-                .map(|source| source.topic.clone())
-                .collect();
-            let retries: Vec<_> = names.retry_topics().map(str::to_owned).collect();
-            let dead: Vec<_> = names
-                .dead_letter_topics()
-                .into_iter()
-                .map(str::to_owned)
-                .collect();
-            let collector = crate::role::collect::group_of_collector(names.group());
-            consumers.groups.push(GroupBacklog {
-                group: names.group().to_owned(),
-                sources: behind(config, names.group(), &sources).await,
-                retries: behind(config, &names.retry_group(), &retries).await,
-                dead_letters: behind(config, &collector, &dead).await,
-            });
-        }
-        consumers
+    /// Looks for no longer than a few seconds, whoever does not answer.
+    ///
+    /// # Errors
+    ///
+    /// The configuration names groups that cannot be.
+    pub(super) async fn look(config: &Config) -> Result<Self, Failure> {
+        let groups = collected(config)?;
+        let (open_failures, endpoints, groups) = tokio::join!(
+            soon(open_failures(config)),
+            soon(endpoints(config)),
+            backlogs(config, &groups)
+        );
+        Ok(Self {
+            open_failures,
+            endpoints,
+            groups,
+        })
     }
 }
 
-async fn behind(config: &Config, group: &str, topics: &[String]) -> Option<u64> {
-    let lag = group_lag(&config.kafka.options(), group, topics, LIMIT)
-        .await
-        .ok()?;
+/// One after the other, all together within the limit.
+async fn backlogs(config: &Config, groups: &[GroupPlan]) -> Vec<GroupBacklog> {
+    let until = Instant::now() + LIMIT;
+    let mut backlogs = Vec::new();
+    for GroupPlan { names, .. } in groups {
+        let sources: Vec<_> = names
+            .sources()
+            .iter()
+            .map(|source| source.topic.clone())
+            .collect();
+        let retries: Vec<_> = names.retry_topics().map(str::to_owned).collect();
+        let dead_letters = names.dead_letter_topics();
+        let dead_letters: Vec<_> = dead_letters.into_iter().map(str::to_owned).collect();
+        let collector = group_of_collector(names.group());
+        backlogs.push(GroupBacklog {
+            group: names.group().to_owned(),
+            sources: behind(config, names.group(), &sources, until).await,
+            retries: behind(config, &names.retry_group(), &retries, until).await,
+            dead_letters: behind(config, &collector, &dead_letters, until).await,
+        });
+    }
+    backlogs
+}
+
+async fn behind(config: &Config, group: &str, topics: &[String], until: Instant) -> Option<u64> {
+    let options = config.kafka.options();
+    let look = group_lag(&options, group, topics, LIMIT);
+    let lag = timeout_at(until, look).await.ok()?.ok()?;
     Some(lag.iter().map(PartitionLag::offsets_behind).sum())
+}
+
+async fn soon<T>(look: impl Future<Output = Option<T>>) -> Option<T> {
+    timeout(LIMIT, Box::pin(look)).await.ok().flatten()
 }
 
 async fn open_failures(config: &Config) -> Option<u64> {
@@ -97,12 +115,7 @@ async fn open_failures(config: &Config) -> Option<u64> {
 async fn endpoints(config: &Config) -> Option<EndpointCounts> {
     let options = config.at_store().postgres.options();
     let keys = config.notify.secret_keys().ok()?;
-    let mut endpoints = Endpoints::new(
-        &options,
-        notify::client(config).ok()?,
-        keys,
-        STATEMENT_LIMIT,
-    );
+    let mut endpoints = Endpoints::new(&options, notify::client(config).ok()?, keys, LIMIT);
     let all = endpoints.list().await.ok()?;
     let enabled = all
         .iter()

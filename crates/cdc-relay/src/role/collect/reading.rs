@@ -10,7 +10,8 @@ use cdc_kafka::{
     PartitionReader, TopicPartition,
 };
 use dead_letters::{Ingest, ReplayEntries};
-use tokio::task::{AbortHandle, JoinSet};
+use futures_util::future::join_all;
+use tokio::task::{AbortHandle, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::role::CollectState;
@@ -25,6 +26,15 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// How long a stop waits for what is being stored.
 const STOP_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Why reading ended by itself.
+#[derive(Debug)]
+pub(super) enum Ended {
+    /// Kafka refuses for good.
+    Kafka(Error),
+    /// A bug: its partition would not be read any more.
+    Panicked(JoinError),
+}
 
 /// Reads the dead-letter topics of one group.
 pub(super) struct Reading<E> {
@@ -50,18 +60,24 @@ impl<E: ReplayEntries> Reading<E> {
     }
 
     /// Reads until `stop`; through every failure that may pass.
-    pub(super) async fn run(self, stop: CancellationToken) -> Result<(), Error> {
+    pub(super) async fn run(self, stop: CancellationToken) -> Result<(), Ended> {
         let Self {
             mut consumer,
             ingest,
             state,
         } = self;
+        let mut counted = state.partitions();
         let mut tasks = JoinSet::new();
         let mut partitions: HashMap<TopicPartition, AbortHandle> = HashMap::new();
         let read = loop {
             let event = tokio::select! {
                 biased;
                 () = stop.cancelled() => break Ok(()),
+                Some(ended) = tasks.join_next() => match ended {
+                    Err(error) if error.is_panic() => break Err(Ended::Panicked(error)),
+                    // Its partition is gone.
+                    Ok(()) | Err(_) => continue,
+                },
                 event = consumer.event() => event,
             };
             match event {
@@ -89,16 +105,15 @@ impl<E: ReplayEntries> Reading<E> {
                         "trouble with Kafka; going on"
                     );
                 }
-                ConsumerEvent::Failed(error) => break Err(error),
+                ConsumerEvent::Failed(error) => break Err(Ended::Kafka(error)),
             }
-            while tasks.try_join_next().is_some() {}
-            state.assigned(partitions.len());
+            counted.set(partitions.len());
         };
         let ended = async { while tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(STOP_DEADLINE, ended).await.is_err() {
             tasks.shutdown().await;
         }
-        read.and(consumer.close(STOP_DEADLINE).await)
+        read.and(consumer.close(STOP_DEADLINE).await.map_err(Ended::Kafka))
     }
 }
 
@@ -150,35 +165,33 @@ async fn read<E: ReplayEntries>(
 /// Until the store has them all.
 async fn store_all<E: ReplayEntries>(
     mut records: Vec<Record>,
-    ingest: &Arc<Ingest<E>>,
+    ingest: &Ingest<E>,
     state: &CollectState,
 ) {
     let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+    let mut waiting = None;
     loop {
-        let mut storing = JoinSet::new();
-        for record in records.drain(..) {
-            let ingest = Arc::clone(ingest);
-            storing.spawn(async move {
-                let stored = ingest.handle(&record, Attempt::FIRST).await;
-                stored.map_err(|failure| (record, failure))
-            });
-        }
+        // In this task, so that a panic ends it before an offset is stored.
+        let storing = records.into_iter().map(|record| async move {
+            let stored = ingest.handle(&record, Attempt::FIRST).await;
+            stored.err().map(|failure| (record, failure))
+        });
         let mut why = None;
-        while let Some(stored) = storing.join_next().await {
-            if let Ok(Err((record, failure))) = stored {
-                records.push(record);
-                why = Some(reason(&failure));
-            }
+        records = Vec::new();
+        for (record, failure) in join_all(storing).await.into_iter().flatten() {
+            records.push(record);
+            why = Some(reason(&failure));
         }
         let Some(why) = why else {
             return;
         };
-        if state.failed(why.clone()) {
+        if backoff.failures() == 0 {
             tracing::warn!(
                 error = why,
                 "the store of failed events takes nothing; dead letters wait in their topics"
             );
         }
+        waiting.get_or_insert_with(|| state.waits()).because(&why);
         tokio::time::sleep(backoff.next_delay(random_fraction())).await;
     }
 }

@@ -1,7 +1,7 @@
 //! Tells people when the notifier has disabled an endpoint.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use dead_letters::WebhookSink;
 use notifier::{Alerts, DisabledReason, EndpointId};
@@ -18,8 +18,9 @@ const COLOR: &str = "#F9A825";
 /// News that wait to be told; more than that are in the log only.
 const WAITING: usize = 64;
 
-/// How often one is tried.
+/// How often one is tried, and what lies between.
 const TRIES: u32 = 3;
+const BETWEEN_TRIES: Duration = Duration::from_secs(1);
 
 /// Takes news without waiting.
 #[derive(Debug)]
@@ -68,10 +69,10 @@ impl Telling {
                 news = self.news.recv() => news,
                 () = ended.cancelled() => return,
             };
-            let (Some(news), Some(sink)) = (news, &self.sink) else {
-                continue;
-            };
-            tell(sink, &news, ended).await;
+            let Some(news) = news else { return };
+            if let Some(sink) = &self.sink {
+                tell(sink, &news, ended).await;
+            }
         }
     }
 }
@@ -106,7 +107,10 @@ async fn tell(sink: &WebhookSink, news: &News, ended: &CancellationToken) {
             Err(error) if attempt == TRIES => {
                 tracing::warn!(%endpoint, error = &error as &dyn std::error::Error, "nobody could be told that an endpoint was disabled");
             }
-            Err(_) => tokio::time::sleep(std::time::Duration::from_secs(1)).await,
+            Err(_) => tokio::select! {
+                () = tokio::time::sleep(BETWEEN_TRIES) => {}
+                () = ended.cancelled() => return,
+            },
         }
     }
 }

@@ -14,7 +14,11 @@ pub(super) struct Keeper(Arc<Ingest<Entries>>);
 
 impl Keeper {
     pub(super) fn new(store: ConnectOptions, names: &Names) -> (Self, Writer) {
-        let (ingest, writer) = Ingest::new(store, names.group(), Entries::of(names));
+        let (ingest, writer) = Ingest::new(
+            store,
+            names.group(),
+            std::iter::once(names.clone()).collect(),
+        );
         (Self(Arc::new(ingest)), writer)
     }
 }
