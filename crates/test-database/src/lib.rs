@@ -92,6 +92,26 @@ impl Database {
         connect_client(&self.options).await.unwrap()
     }
 
+    /// Runs statements.
+    ///
+    /// # Panics
+    ///
+    /// One of them fails.
+    pub async fn execute(&self, sql: &str) {
+        self.client().await.batch_execute(sql).await.unwrap();
+    }
+
+    /// The value of an expression, or of a query of one, as text.
+    ///
+    /// # Panics
+    ///
+    /// It fails.
+    pub async fn text(&self, sql: &str) -> Option<String> {
+        let sql = format!("SELECT ({sql})::text");
+        let row = self.client().await.query_one(&sql, &[]).await.unwrap();
+        row.get(0)
+    }
+
     /// A replication session.
     ///
     /// # Panics

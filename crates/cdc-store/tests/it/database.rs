@@ -1,10 +1,8 @@
 //! A database with the store for each test, on the shared server.
 
-use std::path::Path;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::ops::Deref;
 
 use cdc_store::FailedEvents;
-use pg_replication::{Client, ConnectOptions, connect_client};
 
 const MIGRATIONS: [&str; 2] = [
     include_str!("../../../../sql/V4__failed_event.sql"),
@@ -13,9 +11,14 @@ const MIGRATIONS: [&str; 2] = [
 
 /// A database that goes away with this value.
 #[derive(Debug)]
-pub(crate) struct Database {
-    pub(crate) name: String,
-    pub(crate) options: ConnectOptions,
+pub(crate) struct Database(test_database::Database);
+
+impl Deref for Database {
+    type Target = test_database::Database;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
 }
 
 impl Database {
@@ -30,76 +33,10 @@ impl Database {
     }
 
     pub(crate) async fn empty() -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("cdc_store_{}_{number}", std::process::id());
-        let database = Self {
-            options: shared().with_database(&name),
-            name,
-        };
-        let admin = connect_client(&shared()).await.unwrap();
-        let sql = format!("CREATE DATABASE {}", database.name);
-        admin.batch_execute(&sql).await.unwrap();
-        database
+        Self(test_database::Database::create("cdc_store").await)
     }
 
     pub(crate) async fn store(&self) -> FailedEvents {
-        FailedEvents::connect(&self.options).await.unwrap()
+        FailedEvents::connect(self.options()).await.unwrap()
     }
-
-    pub(crate) async fn client(&self) -> Client {
-        connect_client(&self.options).await.unwrap()
-    }
-
-    pub(crate) async fn execute(&self, sql: &str) {
-        self.client().await.batch_execute(sql).await.unwrap();
-    }
-
-    /// The first column of the only row as text.
-    pub(crate) async fn text(&self, sql: &str) -> Option<String> {
-        let sql = format!("SELECT ({sql})::text");
-        self.client()
-            .await
-            .query_one(&sql, &[])
-            .await
-            .unwrap()
-            .get(0)
-    }
-}
-
-impl Drop for Database {
-    /// On a thread of its own, as the test's runtime can't be waited on here; so it works after a panic too.
-    fn drop(&mut self) {
-        let sql = format!("DROP DATABASE {} WITH (FORCE)", self.name);
-        let dropped = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .unwrap();
-            runtime.block_on(async {
-                let admin = connect_client(&shared()).await.unwrap();
-                admin.batch_execute(&sql).await.unwrap();
-            });
-        })
-        .join();
-        // A second panic would hide the first.
-        assert!(
-            std::thread::panicking() || dropped.is_ok(),
-            "{} is left over",
-            self.name
-        );
-    }
-}
-
-fn shared() -> ConnectOptions {
-    const VARIABLE: &str = "DATABASE_URL";
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.services/env");
-    let from_file = || {
-        let text = std::fs::read_to_string(file).ok()?;
-        text.lines()
-            .find_map(|line| Some(line.strip_prefix(VARIABLE)?.strip_prefix('=')?.to_owned()))
-    };
-    let url = std::env::var(VARIABLE).ok().or_else(from_file);
-    let url = url.unwrap_or_else(|| panic!("no {VARIABLE}: run `make services-up`"));
-    ConnectOptions::parse(&url).unwrap()
 }

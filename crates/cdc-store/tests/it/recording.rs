@@ -148,7 +148,7 @@ async fn is_on_disk_whatever_the_servers_default() {
              CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
                  INSERT INTO seen VALUES (current_setting('synchronous_commit')); RETURN NULL; END $$;
              CREATE TRIGGER see AFTER INSERT OR UPDATE ON cdc.failed_event FOR EACH ROW EXECUTE FUNCTION see()",
-            database.name
+            database.name()
         ))
         .await;
     assert_eq!(
@@ -203,7 +203,7 @@ async fn connects_again_after_the_session_was_ended() {
 #[tokio::test]
 async fn says_that_the_table_is_missing() {
     let database = Database::empty().await;
-    let error = FailedEvents::connect(&database.options).await.unwrap_err();
+    let error = FailedEvents::connect(database.options()).await.unwrap_err();
     assert!(matches!(error, Error::NoTable(_)), "{error:?}");
     assert_eq!(error.disposition(), Disposition::Permanent);
 }

@@ -62,7 +62,7 @@ impl Looking {
         let shutdown = CancellationToken::new();
         let mut looking = JoinSet::new();
         for _ in 0..instances {
-            let alerts = Alerts::new(database.options.clone(), PLAN, told.clone());
+            let alerts = Alerts::new(database.options().clone(), PLAN, told.clone());
             looking.spawn(alerts.run(shutdown.clone()));
         }
         Self {

@@ -106,7 +106,7 @@ async fn each_failed_part_is_an_event() {
 #[tokio::test]
 async fn a_dead_letter_of_another_group_is_stored_but_not_replayed_into_ours() {
     let database = Database::create().await;
-    let (ingest, writer) = Ingest::new(database.options.clone(), "mail", Entries);
+    let (ingest, writer) = Ingest::new(database.options().clone(), "mail", Entries);
     let _writer = spawned(writer);
     let mut headers = own();
     headers.push("x", None);
@@ -125,7 +125,7 @@ async fn a_dead_letter_of_another_group_is_stored_but_not_replayed_into_ours() {
 #[tokio::test]
 async fn many_at_once_are_stored_each() {
     let database = Database::create().await;
-    let (ingest, writer) = Ingest::new(database.options.clone(), "billing", Entries);
+    let (ingest, writer) = Ingest::new(database.options().clone(), "billing", Entries);
     let _writer = spawned(writer);
     let ingest = std::sync::Arc::new(ingest);
     let mut storing = JoinSet::new();
@@ -147,7 +147,7 @@ async fn many_at_once_are_stored_each() {
 #[tokio::test]
 async fn the_writer_ends_when_nobody_can_give_it_anything() {
     let database = Database::create().await;
-    let (ingest, writer) = Ingest::new(database.options.clone(), "billing", Entries);
+    let (ingest, writer) = Ingest::new(database.options().clone(), "billing", Entries);
     let mut tasks = spawned(writer);
     drop(ingest);
     let ended = tokio::time::timeout(Duration::from_secs(20), tasks.join_next()).await;

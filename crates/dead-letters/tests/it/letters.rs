@@ -31,7 +31,7 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn start(database: &Database) -> Self {
-        let (ingest, writer) = Ingest::new(database.options.clone(), "billing", Entries);
+        let (ingest, writer) = Ingest::new(database.options().clone(), "billing", Entries);
         Self {
             ingest,
             _writer: spawned(writer),

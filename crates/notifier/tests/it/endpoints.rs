@@ -20,7 +20,7 @@ fn keys() -> SecretKeys {
 
 fn endpoints(stage: &Stage) -> Endpoints {
     Endpoints::new(
-        &stage.database.options,
+        stage.database.options(),
         stage.client.clone(),
         keys(),
         Duration::from_secs(20),
@@ -49,7 +49,7 @@ fn new(id: &str, url: &str) -> NewEndpoint {
 async fn notifier(stage: &Stage) -> Notifier {
     let alerts = Arc::new(NoAlerts);
     Notifier::start(
-        &stage.database.options,
+        stage.database.options(),
         stage.client.clone(),
         keys(),
         alerts,

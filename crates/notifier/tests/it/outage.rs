@@ -20,7 +20,8 @@ async fn behind_proxy(stage: &Stage) -> (Notifier, Proxy) {
     let proxy = Proxy::to(server.replace("/32", "").parse().unwrap()).await;
     let url = format!(
         "postgres://postgres@{}/{}",
-        proxy.address, stage.database.name
+        proxy.address,
+        stage.database.name()
     );
     let options = pg_replication::ConnectOptions::parse(&url).unwrap();
     let settings = Settings {

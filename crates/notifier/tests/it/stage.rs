@@ -64,7 +64,7 @@ impl Stage {
     }
 
     pub(crate) async fn notifier_with(&self, settings: Settings) -> Notifier {
-        self.notifier_at(&self.database.options, settings).await
+        self.notifier_at(self.database.options(), settings).await
     }
 
     pub(crate) async fn notifier_at(
@@ -107,7 +107,7 @@ impl Stage {
 
     pub(crate) fn endpoints(&self) -> Endpoints {
         Endpoints::new(
-            &self.database.options,
+            self.database.options(),
             self.client.clone(),
             SecretKeys::default(),
             LIMIT,
@@ -115,7 +115,7 @@ impl Stage {
     }
 
     pub(crate) fn deliveries(&self) -> Deliveries {
-        Deliveries::new(&self.database.options, LIMIT)
+        Deliveries::new(self.database.options(), LIMIT)
     }
 
     /// The state of a delivery.

@@ -173,7 +173,9 @@ async fn refuses_a_record_of_another_partition() {
 #[tokio::test]
 async fn says_when_the_tables_were_never_made() {
     let database = Database::empty().await;
-    let error = PostgresLanes::connect(&database.options).await.unwrap_err();
+    let error = PostgresLanes::connect(database.options())
+        .await
+        .unwrap_err();
     assert!(matches!(error, Error::NoTable(_)), "{error:?}");
     assert_eq!(error.disposition(), Disposition::Permanent);
 }
