@@ -3,6 +3,7 @@
 mod admin;
 mod cli;
 mod command;
+mod complaints;
 mod config;
 mod database;
 mod diagnosis;

@@ -12,7 +12,6 @@
 mod backfill;
 mod careful;
 mod checkpoint;
-mod complaints;
 mod coverage;
 mod error;
 mod gap;

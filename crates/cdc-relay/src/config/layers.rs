@@ -211,9 +211,10 @@ impl Layers {
 
     /// Like [`Layers::origin`], with the line in the file.
     fn origin_of(&self, path: &[String]) -> String {
-        let origin = self
-            .figment
-            .find_metadata(&path.join("."))
+        // Of what is inside of a list only the list is known.
+        let origin = (1..=path.len())
+            .rev()
+            .find_map(|length| self.figment.find_metadata(&path[..length].join(".")))
             .map_or_else(|| "default".to_owned(), |found| found.name.to_string());
         match &self.file {
             Some(file) if origin.starts_with("file ") => mistake::file_origin(file, path),

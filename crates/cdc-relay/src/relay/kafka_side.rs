@@ -13,11 +13,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::Relay;
 use super::checkpoint::{Checkpoint, CheckpointKey};
-use super::complaints::Complaints;
 use super::error::RelayError;
 use super::gap::Elsewhere;
 use super::outbound::{AtLeastOnce, Checkpoints, ExactlyOnce, Outbound, TransactionLimits};
 use super::topics::TopicFinder;
+use crate::complaints::Complaints;
 use crate::config::Delivery;
 use crate::failure::Failure;
 

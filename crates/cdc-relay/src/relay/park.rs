@@ -13,10 +13,10 @@ use cdc_store::{Contents, ErrorReport, FailedEvents, NewFailedEvent, Origin, Tar
 use pg_replication::StreamEvent;
 
 use super::careful::Careful;
-use super::complaints::Complaints;
 use super::error::{PoisonKind, RelayError};
 use super::session::RelaySession;
 use super::{Relay, hold};
+use crate::complaints::Complaints;
 use crate::config::Poison;
 use crate::failure::Failure;
 use crate::metric;

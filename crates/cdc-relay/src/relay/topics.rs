@@ -6,8 +6,8 @@ use cdc_kafka::{TopicConfig, TopicInfo, TopicOutcome, TopicSettings, Topics};
 use tokio::time::Instant;
 
 use super::Relay;
-use super::complaints::Complaints;
 use super::error::{Next, RelayError};
+use crate::complaints::Complaints;
 use crate::failure::Failure;
 
 /// How long Kafka may take to say whether a topic exists, or to make it.

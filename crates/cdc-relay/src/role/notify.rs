@@ -17,6 +17,7 @@ use self::disabled::TellDisabled;
 use self::last_resort::Keeper;
 use super::collect::alert_sink;
 use super::{GroupPlan, NotifyState};
+use crate::complaints::Complaints;
 use crate::config::Config;
 use crate::error_code::ErrorCode;
 use crate::failure::Failure;
@@ -106,6 +107,7 @@ async fn start(
     settings: notifier::Settings,
 ) -> Result<Notifier, Failure> {
     let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+    let mut complaints = Complaints::default();
     loop {
         let keys = config.notify.secret_keys().map_err(|error| {
             Failure::internal("`notify.secret_keys` cannot be used").caused_by(error)
@@ -120,9 +122,7 @@ async fn start(
         if !may_pass {
             return Err(failure);
         }
-        if backoff.failures() == 0 {
-            tracing::warn!(code = %failure.code(), error = failure.one_line(), help = failure.remedy(), "waiting for PostgreSQL");
-        }
+        complaints.about("PostgreSQL", &failure);
         tokio::time::sleep(backoff.next_delay(random_fraction())).await;
     }
 }

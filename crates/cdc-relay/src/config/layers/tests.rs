@@ -129,6 +129,7 @@ fn refuses_consumers_that_cannot_be_and_says_what_is_wrong() {
         let (code, what, _) = refusal(Some(&file), &[]);
         assert_eq!(code, ErrorCode::InvalidValue, "{consumer}");
         assert!(what.contains(word), "{consumer}: {what}");
+        assert!(what.contains("file "), "{consumer}: {what}");
     }
 }
 

@@ -11,13 +11,13 @@ const AGAIN: Duration = Duration::from_secs(30);
 
 /// Says why something is waited for: at once, and then every so often.
 #[derive(Debug, Default)]
-pub(super) struct Complaints {
+pub(crate) struct Complaints {
     last: Option<Instant>,
 }
 
 impl Complaints {
     /// Another try has failed.
-    pub(super) fn about(&mut self, waiting_for: &'static str, failure: &Failure) {
+    pub(crate) fn about(&mut self, waiting_for: &'static str, failure: &Failure) {
         if self.last.is_some_and(|last| last.elapsed() < AGAIN) {
             return;
         }
@@ -31,7 +31,7 @@ impl Complaints {
     }
 
     /// Whether there were any.
-    pub(super) fn were_made(&self) -> bool {
+    pub(crate) fn were_made(&self) -> bool {
         self.last.is_some()
     }
 }
