@@ -61,6 +61,7 @@ pub(crate) async fn run(
         timeout,
         cache_expiry: config.notify.cache_expiry.get(),
         disable_after: config.notify.disable_after.map(|span| span.get()),
+        attempt_log: config.notify.attempt_log.into(),
         ..notifier::Settings::default()
     };
     let notifier = tokio::select! {
