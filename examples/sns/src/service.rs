@@ -1,5 +1,6 @@
 //! Runs a service: logging, SIGTERM, HTTP.
 
+use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -15,15 +16,19 @@ use tracing_subscriber::EnvFilter;
 /// How long requests may take after a stop was asked for.
 const STOP: Duration = Duration::from_secs(3);
 
+/// What is logged unless `RUST_LOG` says otherwise.
+const LEVELS: &str = "info,recovery=warn,cdc_kafka=warn,tokio_postgres=warn";
+
 /// Runs `service` until it ends; the token is cancelled at SIGTERM and SIGINT. An error is logged, and the exit status 1.
 pub fn run<F>(service: impl FnOnce(CancellationToken) -> F) -> ExitCode
 where
     F: Future<Output = Result<()>>,
 {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LEVELS));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_target(false)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .init();
     match start(service) {
