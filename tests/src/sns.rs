@@ -245,7 +245,7 @@ fn configured(scenario: Scenario) -> Scenario {
     let (name, group) = (scenario.database().name().to_owned(), group(&scenario));
     let topic = post_topic(&scenario);
     let consumers = format!(
-        "[{{ group = '{name}', retry = {{ tiers = ['1s', '2s', '5s', '15s', '30s'] }} }}, \
+        "[{{ group = '{name}', instance_id = 'notify-1', retry = {{ tiers = ['1s', '2s', '5s', '15s', '30s'] }} }}, \
          {{ group = '{group}', topics = ['{topic}'] }}]"
     );
     scenario
@@ -284,6 +284,7 @@ fn post_settings(scenario: &Scenario, mode: Mode) -> Vec<(&'static str, String)>
 fn subscriber_settings(scenario: &Scenario, receiver: &App) -> Vec<(&'static str, String)> {
     let mut settings = servers(scenario);
     settings.push(("GROUP", group(scenario)));
+    settings.push(("INSTANCE_ID", "subscriber-1".into()));
     settings.push(("RETRY_AFTER", "1s,2s".into()));
     settings.push(("RECEIVER_URL", format!("http://{}", receiver.address())));
     settings
