@@ -103,6 +103,11 @@ impl Sns {
         post_topic(&self.scenario)
     }
 
+    /// Where the subscriber-service puts posts aside that fail, for the first time.
+    pub fn retry_topic(&self) -> String {
+        format!("{}.{}.retry-1", self.post_topic(), group(&self.scenario))
+    }
+
     /// A member more; its number.
     ///
     /// # Errors

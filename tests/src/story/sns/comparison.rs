@@ -78,7 +78,7 @@ impl Comparison {
             ("polling loses nothing", polling.lost == 0),
             (
                 "polling is late",
-                polling.percentile(50) > cdc.percentile(99).max(Duration::from_millis(100)),
+                polling.percentile(50) > cdc.percentile(50) * 2,
             ),
             ("polling keeps the database busy", polling_idle > BUSY),
             (
