@@ -257,6 +257,7 @@ fn configured(scenario: Scenario) -> Scenario {
         .with("CDC_NOTIFY__TOPICS", format!("{name}.post-notification"))
         .with("CDC_NOTIFY__GROUP", name)
         .with("CDC_NOTIFY__ALLOW_PRIVATE_NETWORKS", "127.0.0.0/8")
+        .with("CDC_KAFKA__CLIENT__RECONNECT_BACKOFF_MAX_MS", "250")
         .with(
             "CDC_KAFKA__CONSUMER__TOPIC_METADATA_REFRESH_INTERVAL_MS",
             "1000",

@@ -105,6 +105,9 @@ fn runner(options: &Options, handler: Notification) -> Result<Runner<Notificatio
         instance_id: options.instance_id.clone(),
         ..Settings::new(options.group.clone(), topics, plan)
     };
-    let kafka = KafkaOptions::new(options.kafka_brokers.clone());
+    let mut kafka = KafkaOptions::new(options.kafka_brokers.clone());
+    // As in cdc-relay.toml: when Kafka is back, that is soon noticed.
+    let reconnect = ("reconnect.backoff.max.ms".into(), "250".into());
+    kafka.client.extend([reconnect]);
     Ok(Runner::new(kafka, settings, handler)?)
 }
