@@ -83,13 +83,14 @@ async fn serve(options: Options, stop: CancellationToken) -> Result<()> {
     let runner = runner(&options, handler)?;
     let members = Members::new(pool, news.clone());
     let webhooks = Webhooks::at(&options.receiver_url)?;
-    let router = api::router(members, webhooks, news, &stop);
+    let router = api::router(members, webhooks.clone(), news, &stop);
     let consumer = async {
         let ended = runner.run(stop.clone()).await;
         ended.context("the consumer ended")
     };
     let http = sns::service::serve(options.listen, router, stop.clone());
     tokio::try_join!(http, consumer)?;
+    webhooks.closed().await;
     Ok(())
 }
 

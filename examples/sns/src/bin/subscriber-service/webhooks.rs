@@ -1,5 +1,7 @@
 //! What the webhook-receiver heard, passed on to the page: a browser may not be able to reach it.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, ensure};
 use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, HOST};
@@ -9,6 +11,9 @@ use hyper::body::Bytes;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio_util::task::TaskTracker;
+
+/// How long the receiver may take to begin with its answer.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The receiver.
 #[derive(Clone)]
@@ -39,6 +44,18 @@ impl Webhooks {
 
     /// `GET path`: the type of the body, and the body as it comes, until the reader goes away.
     pub(crate) async fn get(&self, path: &'static str) -> Result<(HeaderValue, Body)> {
+        let answer = tokio::time::timeout(PATIENCE, self.ask(path)).await;
+        answer.context("the webhook-receiver does not answer")?
+    }
+
+    /// Waits until nobody reads any more, but not for long.
+    pub(crate) async fn closed(&self) {
+        self.connections.close();
+        // Whoever still reads is cut off.
+        drop(tokio::time::timeout(PATIENCE, self.connections.wait()).await);
+    }
+
+    async fn ask(&self, path: &'static str) -> Result<(HeaderValue, Body)> {
         let socket = TcpStream::connect(&self.address)
             .await
             .context("the webhook-receiver cannot be reached")?;
