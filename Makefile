@@ -23,6 +23,7 @@ build: setup ## build everything (debug)
 .PHONY: test
 test: CDC_RELAY_BIN = $(TARGET)/debug/cdc-relay
 test: setup ## every test: unit, property, end to end on real servers
+	@scripts/setup browser
 	scripts/services up
 	@[[ $${SKIP_POSTGRES_VERSIONS:-} == 1 ]] || scripts/postgres-version >/dev/null
 	cargo build --workspace --bins
@@ -30,9 +31,9 @@ test: setup ## every test: unit, property, end to end on real servers
 
 .PHONY: demo
 demo: CDC_RELAY_BIN = $(TARGET)/release/cdc-relay
-demo: setup ## the main job on real servers, with kills; ends with a table, fails if a promise is broken
-	cargo build --release -p cdc-relay -p cdc-e2e
-	SERVICES_DIR=.services-demo "$(TARGET)/release/demo"
+demo: setup ## stories on real servers, with kills; fails if a promise is broken: STORY=relay or sns, or all
+	cargo build --release -p cdc-relay -p sns -p cdc-e2e
+	STORY="$(STORY)" SERVICES_DIR=.services-demo "$(TARGET)/release/demo"
 
 .PHONY: chaos
 chaos: CDC_RELAY_BIN = $(TARGET)/release/cdc-relay

@@ -32,6 +32,7 @@ mod shards;
 mod shutdown;
 mod slots;
 mod snapshot;
+mod sns;
 mod takeover;
 mod transactions;
 mod values;

@@ -12,13 +12,17 @@
 //! A [`Scenario`] bundles the parts; most tests read: make a scenario, write, break something, ask for the [`Verdict`].
 
 pub mod admin;
+pub mod app;
+pub mod browser;
 pub mod chaos;
 pub mod checkpoints;
+pub mod child;
 mod cleanup;
 pub mod consumer;
 pub mod database;
 pub mod delivery;
 pub mod event;
+pub mod http;
 pub mod interrupt;
 pub mod journal;
 pub mod ledger;
@@ -31,7 +35,9 @@ pub mod relay;
 pub mod report;
 pub mod scenario;
 pub mod services;
+pub mod sns;
 pub mod stopwatch;
+pub mod story;
 pub mod topics;
 pub mod wait;
 pub mod workload;

@@ -1,17 +1,20 @@
-//! What happens in the demo.
+//! The relay alone: 30,000 events while things are killed.
 
+mod summary;
+
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use cdc_e2e::Scenario;
-use cdc_e2e::progress::Progress;
-use cdc_e2e::relay::Relay;
-use cdc_e2e::services::Component;
-use cdc_e2e::stopwatch::Phase;
-use cdc_e2e::wait::{Look, until};
-use cdc_e2e::workload::{Entry, Load, Mix, Pace, Transaction};
 
-use crate::summary::Summary;
+use self::summary::Summary;
+use crate::progress::Progress;
+use crate::relay::Relay;
+use crate::scenario::Scenario;
+use crate::services::{Component, Services};
+use crate::stopwatch::Phase;
+use crate::wait::{Look, until};
+use crate::workload::{Entry, Load, Mix, Pace, Transaction};
 
 /// Events in all.
 const EVENTS: u64 = 30_000;
@@ -34,8 +37,29 @@ const RECOVERY: Duration = Duration::from_secs(60);
 /// How long the relay may take to stop.
 const STOP: Duration = Duration::from_secs(30);
 
-/// Runs the demo to its end.
-pub(crate) async fn tell(scenario: &Scenario, progress: &Progress) -> Result<Summary> {
+/// Plays it to its end, and prints what was seen. Whether every promise was kept.
+///
+/// # Errors
+/// Fails if something does not happen that the story waits for.
+pub async fn play(services: &Arc<Services>) -> Result<bool> {
+    let progress = Progress::on_stdout();
+    progress.now("creating the database, the publication and the slot");
+    let scenario = Scenario::on(Arc::clone(services)).await?;
+    progress.watch(scenario.journal());
+    let told = tell(&scenario, &progress).await;
+    if !told
+        .as_ref()
+        .is_ok_and(|summary| summary.verdict.is_clean())
+    {
+        progress.note(&scenario.log().tail(50));
+    }
+    let summary = told?;
+    drop(progress);
+    summary.print();
+    Ok(summary.verdict.is_clean())
+}
+
+async fn tell(scenario: &Scenario, progress: &Progress) -> Result<Summary> {
     let journal = scenario.journal();
     let mut summary = Summary::default();
     let consumer = scenario.consumer()?;

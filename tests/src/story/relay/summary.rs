@@ -1,19 +1,18 @@
-//! The table at the end of the demo.
+//! The table at the end.
 
-use std::path::Path;
 use std::time::Duration;
 
-use cdc_e2e::Verdict;
-use cdc_e2e::process::Kibibytes;
-use cdc_e2e::relay::Exit;
-use cdc_e2e::report::Table;
-use cdc_e2e::stopwatch::Latency;
+use crate::ledger::Verdict;
+use crate::process::Kibibytes;
+use crate::relay::Exit;
+use crate::report::Table;
+use crate::stopwatch::Latency;
 
-/// What the demo has shown.
+/// What the story has shown.
 #[derive(Debug, Default)]
-pub(crate) struct Summary {
-    pub(crate) verdict: Verdict,
-    pub(crate) latency: Latency,
+pub(super) struct Summary {
+    pub(super) verdict: Verdict,
+    pub(super) latency: Latency,
     recoveries: Vec<(&'static str, Duration)>,
     peak: Kibibytes,
     stop: Duration,
@@ -21,18 +20,18 @@ pub(crate) struct Summary {
 
 impl Summary {
     /// A relay has ended.
-    pub(crate) fn ended(&mut self, exit: &Exit) {
+    pub(super) fn ended(&mut self, exit: &Exit) {
         self.peak = self.peak.max(exit.peak);
         self.stop = exit.took;
     }
 
     /// So long after the fault an event arrived that was committed after it.
-    pub(crate) fn recovered(&mut self, fault: &'static str, took: Duration) {
+    pub(super) fn recovered(&mut self, fault: &'static str, took: Duration) {
         self.recoveries.push((fault, took));
     }
 
     #[expect(clippy::print_stdout, reason = "the program's result")]
-    pub(crate) fn print(&self, kept: Option<&Path>) {
+    pub(super) fn print(&self) {
         println!(
             "\n{}\n{}\n{}",
             self.verdict,
@@ -45,12 +44,6 @@ impl Summary {
             "PROMISES WERE BROKEN."
         };
         println!("  {conclusion}");
-        if let Some(dir) = kept {
-            let dir = dir.display();
-            println!(
-                "  The servers stay up: {dir}/env has their addresses, SERVICES_DIR={dir} scripts/services destroy ends them."
-            );
-        }
     }
 
     fn recovery_table(&self) -> Table {
