@@ -1,30 +1,19 @@
-//! The relay's admin endpoint, asked over a bare socket.
+//! The relay's admin endpoint.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+
+use crate::http;
+pub use crate::http::Response;
 
 /// How long an answer may take.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The longest answer that is read, in bytes.
-const MAX_RESPONSE: u64 = 4 * 1024 * 1024;
-
 /// Where one relay answers to HTTP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Admin(pub SocketAddr);
-
-/// An answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Response {
-    /// The HTTP status, such as 200.
-    pub status: u16,
-    /// The body as text.
-    pub body: String,
-}
 
 impl Admin {
     /// An address on loopback whose port is free now.
@@ -42,10 +31,7 @@ impl Admin {
     /// # Errors
     /// Fails if nobody listens, the answer takes more than 2 s, or it is not HTTP.
     pub async fn get(self, path: &str) -> Result<Response> {
-        let answer = tokio::time::timeout(TIMEOUT, self.exchange(path)).await;
-        answer
-            .with_context(|| format!("GET {path}: no answer"))?
-            .with_context(|| format!("GET {path}"))
+        http::request(self.0, "GET", path, None, TIMEOUT).await
     }
 
     /// Whether the relay says that it is alive.
@@ -80,24 +66,6 @@ impl Admin {
     pub async fn status(self) -> Result<serde_json::Value> {
         Ok(serde_json::from_str(&self.get("/status").await?.body)?)
     }
-
-    async fn exchange(self, path: &str) -> Result<Response> {
-        let mut socket = TcpStream::connect(self.0).await?;
-        let request = format!("GET {path} HTTP/1.0\r\nhost: {}\r\n\r\n", self.0);
-        socket.write_all(request.as_bytes()).await?;
-        let mut answer = Vec::new();
-        socket.take(MAX_RESPONSE).read_to_end(&mut answer).await?;
-        parse(&String::from_utf8(answer)?)
-    }
-}
-
-fn parse(answer: &str) -> Result<Response> {
-    let (head, body) = answer.split_once("\r\n\r\n").context("not HTTP")?;
-    let status = head.split(' ').nth(1).context("not HTTP")?.parse()?;
-    Ok(Response {
-        status,
-        body: body.to_owned(),
-    })
 }
 
 fn sum_of(metrics: &str, name: &str) -> Option<f64> {
@@ -115,19 +83,6 @@ fn sum_of(metrics: &str, name: &str) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn reads_an_answer() {
-        let response = parse("HTTP/1.0 503 Service Unavailable\r\na: b\r\n\r\nno").unwrap();
-        assert_eq!(
-            response,
-            Response {
-                status: 503,
-                body: "no".into()
-            }
-        );
-        assert!(parse("SSH-2.0").is_err());
-    }
 
     #[test]
     fn sums_a_metric_over_its_labels() {

@@ -1,24 +1,20 @@
 //! The program under test, as a child process.
 
-mod log;
 mod options;
 
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::process::{Command, ExitStatus, Output, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
 use crate::admin::Admin;
-use crate::process::{Kibibytes, Pid, Signal};
-use crate::wait::{Look, Wait, until};
+pub use crate::child::Exit;
+use crate::child::{Child, Log};
+use crate::process::Pid;
+use crate::wait::Wait;
 
-pub use log::Log;
 pub use options::RelayOptions;
-
-/// How long the relay may take to end after SIGKILL.
-const REAP: Duration = Duration::from_secs(5);
 
 /// How long the relay may take to get anywhere.
 const START: Duration = Duration::from_secs(30);
@@ -28,19 +24,6 @@ const START: Duration = Duration::from_secs(30);
 pub struct Relay {
     child: Child,
     admin: Admin,
-    log: Log,
-    log_reader: Option<JoinHandle<()>>,
-}
-
-/// How the relay ended.
-#[derive(Debug, Clone, Copy)]
-pub struct Exit {
-    /// Its exit status.
-    pub status: ExitStatus,
-    /// From the signal to the end.
-    pub took: Duration,
-    /// The most memory that was resident until the signal.
-    pub peak: Kibibytes,
 }
 
 impl Relay {
@@ -60,18 +43,8 @@ impl Relay {
         let admin = Admin::on_free_port()?;
         let mut command = options.command(arguments)?;
         command.env("CDC_ADMIN__LISTEN", admin.0.to_string());
-        let mut child = command
-            .stderr(Stdio::piped())
-            .stdout(Stdio::null())
-            .spawn()?;
-        let stderr = child.stderr.take().context("stderr is piped")?;
-        let log_reader = Some(log.follow(stderr, child.id()));
-        Ok(Self {
-            child,
-            admin,
-            log: log.clone(),
-            log_reader,
-        })
+        let child = Child::start("the relay", command, log)?;
+        Ok(Self { child, admin })
     }
 
     /// Where it answers to HTTP.
@@ -81,31 +54,31 @@ impl Relay {
 
     /// Its process.
     pub fn pid(&self) -> Pid {
-        Pid(self.child.id())
+        self.child.pid()
     }
 
     /// Ends it without any warning, and waits until it is gone.
     ///
     /// # Errors
     /// Fails if it had ended by itself.
-    pub async fn kill_9(mut self) -> Result<Exit> {
-        self.end_by(Signal::Kill, REAP).await
+    pub async fn kill_9(self) -> Result<Exit> {
+        self.child.kill_9().await
     }
 
     /// Asks it to stop, and waits until it has.
     ///
     /// # Errors
     /// Fails if it had ended by itself, or takes longer than `limit`.
-    pub async fn sigterm(mut self, limit: Duration) -> Result<Exit> {
-        self.end_by(Signal::Terminate, limit).await
+    pub async fn sigterm(self, limit: Duration) -> Result<Exit> {
+        self.child.sigterm(limit).await
     }
 
     /// Waits until it ends by itself.
     ///
     /// # Errors
     /// Fails if it does not within `limit`.
-    pub async fn exit(mut self, limit: Duration) -> Result<ExitStatus> {
-        self.wait(limit).await
+    pub async fn exit(self, limit: Duration) -> Result<ExitStatus> {
+        self.child.wait(limit).await
     }
 
     /// Waits until `/status` has this phase, such as `standby`.
@@ -118,7 +91,7 @@ impl Relay {
             ensure!(
                 self.is_running(),
                 "the relay has ended by itself:\n{}",
-                self.log.tail(20)
+                self.child.log().tail(20)
             );
             match self.admin.status().await {
                 Ok(status) if status["phase"] == phase => return Ok(()),
@@ -133,46 +106,7 @@ impl Relay {
 
     /// Whether it runs.
     pub fn is_running(&mut self) -> bool {
-        matches!(self.child.try_wait(), Ok(None))
-    }
-
-    async fn end_by(&mut self, signal: Signal, limit: Duration) -> Result<Exit> {
-        let ended = self.child.try_wait()?;
-        ensure!(
-            ended.is_none(),
-            "the relay had ended by itself: {ended:?}\n{}",
-            self.log.tail(20)
-        );
-        let peak = self.pid().peak_resident()?;
-        let started = Instant::now();
-        self.pid().send(signal)?;
-        let status = self.wait(limit).await?;
-        Ok(Exit {
-            status,
-            took: started.elapsed(),
-            peak,
-        })
-    }
-
-    async fn wait(&mut self, limit: Duration) -> Result<ExitStatus> {
-        until(limit, "the relay to end", async || {
-            Ok(self
-                .child
-                .try_wait()?
-                .map_or(Look::NotYet("it runs".into()), Look::Ready))
-        })
-        .await
-    }
-}
-
-impl Drop for Relay {
-    fn drop(&mut self) {
-        // Both fail only if it has ended already.
-        self.child.kill().ok();
-        self.child.wait().ok();
-        if let Some(reader) = self.log_reader.take() {
-            reader.join().ok();
-        }
+        self.child.is_running()
     }
 }
 
@@ -201,6 +135,17 @@ pub async fn run(options: &RelayOptions, arguments: &str) -> Result<Output> {
 /// Fails if there is no binary.
 pub fn command(options: &RelayOptions, arguments: &str) -> Result<Command> {
     options.command(arguments)
+}
+
+/// A program that is built together with the binary.
+pub(crate) fn program_beside(name: &str) -> Result<PathBuf> {
+    let path = binary()?.with_file_name(name);
+    ensure!(
+        path.exists(),
+        "no {}: run `cargo build --bins`",
+        path.display()
+    );
+    Ok(path)
 }
 
 /// The binary: `CDC_RELAY_BIN`, else the one that cargo built into the same directory as this program.

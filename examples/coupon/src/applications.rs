@@ -59,7 +59,8 @@ impl Applications<'_> {
         if is_new {
             return Ok(Recorded::New);
         }
-        let sql = "SELECT user_id, sequence FROM coupon.application WHERE user_id = $1 OR sequence = $2";
+        let sql =
+            "SELECT user_id, sequence FROM coupon.application WHERE user_id = $1 OR sequence = $2";
         let parameters = [(&user.0 as _, Type::INT8), (&sequence.0 as _, Type::INT4)];
         let rows = self
             .database

@@ -54,6 +54,7 @@ impl Consumers {
             dead_letter: template,
             // Those with an odd id are many in this story: that they fail is no outage.
             breaker: None,
+            instance_id: settings.instance_id.clone(),
             ..Settings::new(group, vec![topic.clone()], plan(settings, true)?)
         };
         let dead_letters = Settings {
@@ -61,7 +62,12 @@ impl Consumers {
             concurrency: settings.dlt_concurrency,
             // When all of them fail somebody is to hear of it, not to wait until it has passed.
             breaker: None,
-            ..Settings::new(format!("{group}-dlt"), vec![letters], plan(settings, false)?)
+            instance_id: settings.instance_id.clone(),
+            ..Settings::new(
+                format!("{group}-dlt"),
+                vec![letters],
+                plan(settings, false)?,
+            )
         };
         let issuer = |stage| Issuer {
             stage,

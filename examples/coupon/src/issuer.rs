@@ -46,7 +46,10 @@ impl Handler for Issuer {
             // Each may pass: by a decision, or by itself.
             Ok(Issued::NoDiscount) => {
                 let what = "what the coupon is worth has not been decided";
-                (Failure::transient as fn(_) -> _, HandlerError::new(NO_DISCOUNT, what))
+                (
+                    Failure::transient as fn(_) -> _,
+                    HandlerError::new(NO_DISCOUNT, what),
+                )
             }
             Err(error) => {
                 let what = HandlerError::new(DATABASE, "the coupon cannot be written down");
@@ -55,7 +58,10 @@ impl Handler for Issuer {
             // Its event came with it: this one was made up, or is of another database.
             Ok(Issued::NoApplication) => {
                 let what = "nobody applied for this coupon";
-                (Failure::poison as _, HandlerError::new(NO_APPLICATION, what))
+                (
+                    Failure::poison as _,
+                    HandlerError::new(NO_APPLICATION, what),
+                )
             }
         };
         Err(failed(what))

@@ -40,11 +40,21 @@ pub(crate) enum Command {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Settings {
     /// The database with the schemas `cdc` and `coupon`.
-    #[arg(long, env, hide_env_values = true, default_value = "postgres://postgres@localhost/postgres")]
+    #[arg(
+        long,
+        env,
+        hide_env_values = true,
+        default_value = "postgres://postgres@localhost/postgres"
+    )]
     pub(crate) database_url: SecretUrl,
     #[arg(long, env, default_value = "localhost:9092")]
     pub(crate) kafka_brokers: String,
-    #[arg(long, env, hide_env_values = true, default_value = "redis://localhost:6379")]
+    #[arg(
+        long,
+        env,
+        hide_env_values = true,
+        default_value = "redis://localhost:6379"
+    )]
     pub(crate) redis_url: SecretUrl,
     /// What the keys in Redis begin with.
     #[arg(long, env, default_value = "coupon")]
@@ -86,6 +96,9 @@ pub(crate) struct ConsumerSettings {
     /// The consumer group; that of the dead letters is called the same with `-dlt`.
     #[arg(long, env, default_value = "coupon")]
     pub(crate) group: String,
+    /// Who this instance is: one that starts again under its name has its partitions back at once.
+    #[arg(long, env)]
+    pub(crate) instance_id: Option<String>,
     /// How long a request that failed waits in its place.
     #[arg(long, env, default_value = "1s", value_parser = humantime::parse_duration)]
     pub(crate) retry_delay: Duration,
@@ -147,7 +160,11 @@ mod tests {
 
     #[test]
     fn debug_shows_no_password() {
-        let cli = Cli::parse_from(["coupon-service", "--database-url", "postgres://u:sesame@h/d"]);
+        let cli = Cli::parse_from([
+            "coupon-service",
+            "--database-url",
+            "postgres://u:sesame@h/d",
+        ]);
         assert!(!format!("{cli:?}").contains("sesame"));
     }
 }

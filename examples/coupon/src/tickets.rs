@@ -129,12 +129,7 @@ impl Tickets {
     /// # Errors
     ///
     /// Redis cannot be reached; the next claim of the user finds out the same again.
-    pub(crate) async fn release(
-        &self,
-        user: UserId,
-        ticket: Sequence,
-        why: Release,
-    ) -> Result<()> {
+    pub(crate) async fn release(&self, user: UserId, ticket: Sequence, why: Release) -> Result<()> {
         let (instead, reusable) = match why {
             Release::Invalid => (String::new(), 0),
             Release::Instead(other) => (other.to_string(), 1),

@@ -22,6 +22,9 @@ async fn run() -> Result<bool> {
         .map_or_else(|| checkout().join(".services-demo"), PathBuf::from);
     let keep = std::env::var_os("KEEP").is_some_and(|keep| keep == "1");
     let services = Services::in_dir(dir.clone(), keep).await?;
+    if std::env::var_os("STORY").is_some_and(|story| story == "coupon") {
+        return cdc_e2e::story::coupon::play(services).await;
+    }
     let progress = Progress::on_stdout();
     progress.now("creating the database, the publication and the slot");
     let scenario = Scenario::on(services).await?;

@@ -1,4 +1,4 @@
-//! What relays write to stderr.
+//! What processes write to stderr.
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read};
@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 /// How many lines are kept, the newest.
 const CAPACITY: usize = 2_000;
 
-/// The last lines of all relays of a test, each with the pid of its relay. Clones share them.
+/// The last lines of all processes of a test, each with the pid of its process. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct Log(Arc<Mutex<VecDeque<String>>>);
 

@@ -1,0 +1,3 @@
+//! Stories that the demo plays.
+
+pub mod coupon;
