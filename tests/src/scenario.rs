@@ -6,13 +6,14 @@ use std::sync::Arc;
 use anyhow::Result;
 
 use crate::checkpoints::Checkpoints;
+use crate::child::Log;
 use crate::consumer::{Consumer, Isolation};
 use crate::database::Database;
 use crate::delivery::Delivery;
 use crate::journal::Journal;
 use crate::proxy::Proxy;
 use crate::random;
-use crate::relay::{self, Log, Relay, RelayOptions};
+use crate::relay::{self, Relay, RelayOptions};
 use crate::services::{Component, Instance, Services};
 use crate::topics::Topics;
 use crate::workload::{self, KEYS, Writer};
@@ -238,6 +239,14 @@ impl Scenario {
     /// The broker's address.
     pub fn kafka_brokers(&self) -> &str {
         self.services.kafka_brokers()
+    }
+
+    /// The URL of the Redis server.
+    ///
+    /// # Errors
+    /// Fails if there is none.
+    pub fn redis_url(&self) -> Result<String> {
+        self.services.redis_url()
     }
 
     /// The log of all relays.
