@@ -14,6 +14,7 @@ class Report:
     def posts(self, count: sns.Count) -> None:
         self.row("posts taken, of those in the database", f"{count.acknowledged} of {count.committed}", "", True)
         self.row(f"lost, of what {count.subscribers} subscribers should hear", str(count.lost), "0", count.lost == 0)
+        self.row("in doubt (chat, at most once)", str(count.in_doubt), "few", count.in_doubt <= 5)
         self.row("heard again (after the kill of a notifier)", str(count.repeated), "few", count.repeated <= 5)
 
     def coupons(self, count: coupon.Count) -> None:
@@ -24,8 +25,8 @@ class Report:
         self.row(f"numbers from 1 to {limit}", str(count.numbers), str(limit), count.numbers == limit)
         self.row("of them by the handler of dead letters", str(count.rescued), "> 0", count.rescued > 0)
 
-    def failures(self, count: int) -> None:
-        self.row("failures that are open", str(count), "0", count == 0)
+    def failures(self, count: int, in_doubt: int) -> None:
+        self.row("open failures: those in doubt", str(count), str(in_doubt), count == in_doubt)
 
     def restart(self, before: int, kept: int, recovered: float) -> None:
         self.row("posts after down and up", f"{kept} of {before}", "all", kept == before)

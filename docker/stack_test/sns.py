@@ -18,6 +18,7 @@ class Count:
     committed: int
     subscribers: int
     lost: int
+    in_doubt: int
     repeated: int
 
 
@@ -74,13 +75,13 @@ class Sns:
         return took
 
     def settle(self) -> None:
-        """Until everybody has heard everything that is in the database."""
+        """Until everybody has heard everything that is in the database, or it is known to be in doubt."""
         committed = self._committed()
         say(f"waiting until {len(committed)} posts are heard by {len(self.hooks)} subscribers")
 
         def complete() -> bool:
-            heard = self._heard()
-            return all(committed <= set(heard[hook]) for hook in self.hooks)
+            missing = self._missing(committed)
+            return missing == 0 or missing <= self._in_doubt()
 
         try:
             until("everybody has heard everything", complete, SETTLE_SECONDS)
@@ -89,14 +90,14 @@ class Sns:
             say(str(late))
 
     def count(self) -> Count:
-        committed, heard = self._committed(), self._heard()
+        committed, heard, in_doubt = self._committed(), self._heard(), self._in_doubt()
         return Count(
             acknowledged=len(self.acknowledged),
             committed=len(committed),
             subscribers=len(self.hooks),
             # What was answered to the author and is not in the database is lost too.
-            lost=sum(len(committed - set(heard[hook])) for hook in self.hooks)
-            + len(set(self.acknowledged) - committed),
+            lost=max(0, self._missing(committed) - in_doubt) + len(set(self.acknowledged) - committed),
+            in_doubt=in_doubt,
             repeated=sum(times - 1 for hook in self.hooks for times in heard[hook].values()),
         )
 
@@ -124,6 +125,14 @@ class Sns:
             if found and webhook["hook"] in heard and webhook["accepted"]:
                 heard[webhook["hook"]][found[0]] += webhook["accepted"]
         return heard
+
+    def _missing(self, committed: set[str]) -> int:
+        heard = self._heard()
+        return sum(len(committed - set(heard[hook])) for hook in self.hooks)
+
+    def _in_doubt(self) -> int:
+        """Deliveries to at-most-once endpoints, such as a chat's, that a killed notifier had not finished."""
+        return int(self.stack.sql("SELECT count(*) FROM cdc.delivery WHERE state = 'unknown'"))
 
     def _committed(self) -> set[str]:
         return set(self.stack.sql(f"SELECT title FROM sns.post WHERE title LIKE '{self.run}-%'").split())

@@ -122,7 +122,7 @@ class Stack:
         return [line for lines in left for line in lines.splitlines()]
 
     def compose(self, *arguments: str, seconds: float = STEP_SECONDS) -> str:
-        files = ["--project-name", self.project, "--file", str(DOCKER / "compose.yaml"), "--progress", "quiet"]
+        files = ["--project-name", self.project, "--file", str(DOCKER / "compose.yaml"), "--progress", "quiet", "--ansi", "never"]
         return self.run("docker", "compose", *files, *arguments, seconds=seconds)
 
     def docker(self, *arguments: str) -> str:
@@ -154,9 +154,13 @@ class Stack:
         return self.compose(*psql)
 
     def show_logs(self) -> None:
+        """What our own programs said last; Kafka says much about everything."""
+        others = ("postgres", "kafka", "redis")
         try:
-            print(self.compose("ps", "--all"))
-            print(self.compose("logs", "--no-color", "--tail", "40"))
+            print(self.compose("ps", "--all", "--format", "table {{.Service}}\t{{.Status}}"))
+            services = [name for name in self.compose("config", "--services").split() if name not in others]
+            for line in self.compose("logs", "--no-color", "--tail", "20", *sorted(services)).splitlines():
+                print(line[:300])
         except Failed as failure:
             print(failure)
 
