@@ -55,3 +55,42 @@ async fn a_collector_tells_how_many_failures_are_open_and_endpoints_disabled() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn what_a_role_may_not_read_is_no_number_and_no_error_of_the_server() {
+    let database = TestDatabase::create().await;
+    database.run(&["init"]).await.succeeded();
+    let role = unique("counter");
+    // What the configuration page has for a notifier.
+    database
+        .execute(&format!(
+            "CREATE ROLE {role} LOGIN; GRANT USAGE ON SCHEMA cdc TO {role};
+             GRANT SELECT ON cdc.subscription TO {role};
+             GRANT SELECT, UPDATE ON cdc.endpoint TO {role};
+             GRANT SELECT, INSERT, UPDATE, DELETE ON cdc.delivery TO {role}"
+        ))
+        .await;
+    let address = database.url().rsplit_once('@').unwrap().1.to_owned();
+    let url = format!("postgres://{role}@{address}");
+    let topics = unique("counted");
+    let settings = [
+        ("CDC_POSTGRES__URL", url.as_str()),
+        (
+            "CDC_RECOVER__CONSUMER",
+            &format!("[{{ group = '{topics}', topics = ['{topics}'] }}]"),
+        ),
+    ];
+    let collector = RunningRelay::start_role(&["recover", "run"], &database, &settings);
+    until("the endpoints are counted", async || {
+        collector.shows("cdc_notify_disabled_endpoints").await
+    })
+    .await;
+    let open = collector.metric("cdc_failed_events_open").await;
+    let disabled = collector.metric("cdc_notify_disabled_endpoints").await;
+    collector.kill().await;
+    database
+        .execute(&format!("DROP OWNED BY {role}; DROP ROLE {role}"))
+        .await;
+    assert!(open.is_nan(), "{open}");
+    assert!(disabled.abs() < 0.5, "{disabled}");
+}

@@ -94,6 +94,12 @@ impl RunningRelay {
             .sum()
     }
 
+    /// Whether it exports this metric.
+    pub(crate) async fn shows(&self, name: &str) -> bool {
+        let body = get(&self.address, "/metrics").await.unwrap_or_default();
+        body.lines().any(|line| line.starts_with(name))
+    }
+
     /// What it has logged.
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.log.path()).unwrap()
