@@ -103,6 +103,11 @@ impl Sns {
         post_topic(&self.scenario)
     }
 
+    /// Where the subscriber-service puts posts aside that fail, for the first time.
+    pub fn retry_topic(&self) -> String {
+        format!("{}.{}.retry-1", self.post_topic(), group(&self.scenario))
+    }
+
     /// A member more; its number.
     ///
     /// # Errors
@@ -245,13 +250,14 @@ fn configured(scenario: Scenario) -> Scenario {
     let (name, group) = (scenario.database().name().to_owned(), group(&scenario));
     let topic = post_topic(&scenario);
     let consumers = format!(
-        "[{{ group = '{name}', retry = {{ tiers = ['1s', '2s', '5s', '15s', '30s'] }} }}, \
+        "[{{ group = '{name}', instance_id = 'notify-1', retry = {{ tiers = ['1s', '2s', '5s', '15s', '30s'] }} }}, \
          {{ group = '{group}', topics = ['{topic}'] }}]"
     );
     scenario
         .with("CDC_NOTIFY__TOPICS", format!("{name}.post-notification"))
         .with("CDC_NOTIFY__GROUP", name)
         .with("CDC_NOTIFY__ALLOW_PRIVATE_NETWORKS", "127.0.0.0/8")
+        .with("CDC_KAFKA__CLIENT__RECONNECT_BACKOFF_MAX_MS", "250")
         .with(
             "CDC_KAFKA__CONSUMER__TOPIC_METADATA_REFRESH_INTERVAL_MS",
             "1000",
@@ -284,6 +290,7 @@ fn post_settings(scenario: &Scenario, mode: Mode) -> Vec<(&'static str, String)>
 fn subscriber_settings(scenario: &Scenario, receiver: &App) -> Vec<(&'static str, String)> {
     let mut settings = servers(scenario);
     settings.push(("GROUP", group(scenario)));
+    settings.push(("INSTANCE_ID", "subscriber-1".into()));
     settings.push(("RETRY_AFTER", "1s,2s".into()));
     settings.push(("RECEIVER_URL", format!("http://{}", receiver.address())));
     settings

@@ -28,8 +28,8 @@ async fn run() -> Result<bool> {
     for story in stories {
         println!("\n== {story} ==\n");
         kept &= match story {
-            "relay" => story::relay::play(&services).await?,
-            "sns" => story::sns::play(&services).await?,
+            "relay" => Box::pin(story::relay::play(&services)).await?,
+            "sns" => Box::pin(story::sns::play(&services)).await?,
             unknown => bail!("no story {unknown:?}"),
         };
     }

@@ -7,8 +7,8 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::database::{Database, Session};
 
-/// A session tells its transactions at the latest when it has been idle for this long.
-const SETTLE: Duration = Duration::from_millis(10_500);
+/// A session tells its last transactions when it has been idle for 10 s.
+const SETTLE: Duration = Duration::from_secs(13);
 
 /// For how long transactions are counted. One more or less at its ends must not matter.
 const WATCHED: Duration = Duration::from_secs(12);

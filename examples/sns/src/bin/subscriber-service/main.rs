@@ -46,6 +46,10 @@ struct Options {
     /// The consumer group.
     #[arg(long, env = "GROUP", default_value = "sns-subscriber")]
     group: String,
+    /// Static membership: a name that no other process of the group has. After a restart, or when Kafka was away, this one
+    /// gets its partitions back at once; without it they wait until the group has given up its old self.
+    #[arg(long, env = "INSTANCE_ID")]
+    instance_id: Option<String>,
     /// When a post that could not be dealt with is tried again; after the last time it is a dead letter.
     #[arg(
         long,
@@ -97,7 +101,13 @@ fn runner(options: &Options, handler: Notification) -> Result<Runner<Notificatio
     };
     let plan = RetryPlan::new(in_place, options.retry_after.clone())?;
     let topics = vec![options.post_topic.clone()];
-    let settings = Settings::new(options.group.clone(), topics, plan);
-    let kafka = KafkaOptions::new(options.kafka_brokers.clone());
+    let settings = Settings {
+        instance_id: options.instance_id.clone(),
+        ..Settings::new(options.group.clone(), topics, plan)
+    };
+    let mut kafka = KafkaOptions::new(options.kafka_brokers.clone());
+    // As in cdc-relay.toml: when Kafka is back, that is soon noticed.
+    let reconnect = ("reconnect.backoff.max.ms".into(), "250".into());
+    kafka.client.extend([reconnect]);
     Ok(Runner::new(kafka, settings, handler)?)
 }
