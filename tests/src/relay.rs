@@ -9,8 +9,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 
 use crate::admin::Admin;
-pub use crate::child::Exit;
-use crate::child::{Child, Log};
+use crate::child::Child;
+pub use crate::child::{Exit, Log};
 use crate::process::Pid;
 use crate::wait::Wait;
 

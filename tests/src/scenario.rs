@@ -1,18 +1,18 @@
 //! Everything that one test needs, made in one line and gone at its end.
 
 use std::process::Command;
+use std::sync::Arc;
 
 use anyhow::Result;
 
 use crate::checkpoints::Checkpoints;
-use crate::child::Log;
 use crate::consumer::{Consumer, Isolation};
 use crate::database::Database;
 use crate::delivery::Delivery;
 use crate::journal::Journal;
 use crate::proxy::Proxy;
 use crate::random;
-use crate::relay::{self, Relay, RelayOptions};
+use crate::relay::{self, Log, Relay, RelayOptions};
 use crate::services::{Component, Instance, Services};
 use crate::topics::Topics;
 use crate::workload::{self, KEYS, Writer};
@@ -29,7 +29,7 @@ pub struct Scenario {
     show_log: bool,
     database: Database,
     topics: Topics,
-    services: Services,
+    services: Arc<Services>,
 }
 
 impl Scenario {
@@ -70,11 +70,12 @@ impl Scenario {
         }
     }
 
-    /// On the given servers, keeping the relays' log to itself.
+    /// On the given servers, which several scenarios may share, keeping the relays' log to itself.
     ///
     /// # Errors
     /// Fails if a server is down or `init` fails.
-    pub async fn on(services: Services) -> Result<Self> {
+    pub async fn on(services: impl Into<Arc<Services>>) -> Result<Self> {
+        let services = services.into();
         let database = Database::create(&services).await?;
         let topics = Topics::below(database.name(), &services);
         let url = database.url().to_string();

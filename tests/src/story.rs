@@ -1,3 +1,3 @@
-//! Stories that the demo plays.
+//! The stories that `make demo` plays on real servers. Each ends with a table of what was promised and what was seen.
 
 pub mod coupon;

@@ -23,7 +23,7 @@ async fn run() -> Result<bool> {
     let keep = std::env::var_os("KEEP").is_some_and(|keep| keep == "1");
     let services = Services::in_dir(dir.clone(), keep).await?;
     if std::env::var_os("STORY").is_some_and(|story| story == "coupon") {
-        return cdc_e2e::story::coupon::play(services).await;
+        return cdc_e2e::story::coupon::play(&std::sync::Arc::new(services)).await;
     }
     let progress = Progress::on_stdout();
     progress.now("creating the database, the publication and the slot");
