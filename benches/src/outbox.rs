@@ -5,9 +5,8 @@ mod stream;
 use std::time::Duration;
 
 use anyhow::Result;
-use cdc_e2e::child::Log;
 use cdc_e2e::database::{Database, DatabaseUrl, Session};
-use cdc_e2e::relay::{self, Relay, RelayOptions};
+use cdc_e2e::relay::{self, Log, Relay, RelayOptions};
 use cdc_e2e::services::Services;
 use cdc_e2e::wait::{Look, until};
 

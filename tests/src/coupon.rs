@@ -94,6 +94,18 @@ impl CouponOptions {
         self
     }
 
+    /// Another instance of the same service, beside this one.
+    ///
+    /// # Errors
+    /// Fails if there is no port.
+    pub fn another_instance(&self) -> Result<Self> {
+        let instance = format!("{}-2", self.name);
+        Ok(Self {
+            listen: Admin::on_free_port()?,
+            ..self.clone().with("INSTANCE_ID", instance)
+        })
+    }
+
     /// The topic of the requests.
     pub fn topic(&self) -> String {
         format!("{}.coupon-create", self.name)

@@ -6,14 +6,13 @@ use std::sync::Arc;
 use anyhow::Result;
 
 use crate::checkpoints::Checkpoints;
-use crate::child::Log;
 use crate::consumer::{Consumer, Isolation};
 use crate::database::Database;
 use crate::delivery::Delivery;
 use crate::journal::Journal;
 use crate::proxy::Proxy;
 use crate::random;
-use crate::relay::{self, Relay, RelayOptions};
+use crate::relay::{self, Log, Relay, RelayOptions};
 use crate::services::{Component, Instance, Services};
 use crate::topics::Topics;
 use crate::workload::{self, KEYS, Writer};

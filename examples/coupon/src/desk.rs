@@ -95,6 +95,7 @@ impl Desk {
                 }
             };
             if is_new && self.crash_after_redis {
+                // As a kill would: nothing is told, nothing is cleaned up.
                 std::process::abort();
             }
             match self.applications().record(user, ticket).await? {

@@ -9,6 +9,7 @@ use crate::desk::Desk;
 use crate::event::CouponRequested;
 use crate::switches::{Stage, Switches};
 
+const MALFORMED: ErrorCode = ErrorCode::from_static("malformed-request");
 const PRINTER: ErrorCode = ErrorCode::from_static("coupon-printer");
 const DATABASE: ErrorCode = ErrorCode::from_static("database");
 const NO_DISCOUNT: ErrorCode = ErrorCode::from_static("discount-missing");
@@ -28,7 +29,10 @@ pub(crate) struct Issuer {
 
 impl Handler for Issuer {
     async fn handle(&self, record: &Record, _: Attempt) -> Result<(), Failure> {
-        let request = CouponRequested::read(record)?;
+        let request = CouponRequested::read(record).map_err(|error| {
+            let what = HandlerError::new(MALFORMED, "the record is no request for a coupon");
+            Failure::poison(what.caused_by(error))
+        })?;
         let CouponRequested { user_id, sequence } = request;
         self.switches.check(self.stage, user_id).map_err(|error| {
             let what = HandlerError::new(PRINTER, "the coupon cannot be printed");

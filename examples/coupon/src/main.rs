@@ -25,6 +25,7 @@ mod settings;
 mod switches;
 mod tickets;
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -39,6 +40,7 @@ async fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .init();
     let ended = match cli.command {
         _ if cli.probe => probe::run(cli.settings.listen).await,

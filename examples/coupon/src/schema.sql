@@ -1,5 +1,7 @@
 -- The tables of the example, made at each start if they are missing. Several instances may start at once.
 BEGIN;
+-- That a table is there already is no news.
+SET LOCAL client_min_messages = warning;
 SELECT pg_advisory_xact_lock(hashtext('coupon.schema'));
 
 CREATE SCHEMA IF NOT EXISTS coupon;

@@ -1,11 +1,13 @@
 //! The service: HTTP and both consumers, from the start to an orderly stop.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::consumers::Consumers;
@@ -13,6 +15,9 @@ use crate::desk::Desk;
 use crate::http::{App, router};
 use crate::settings::Settings;
 use crate::switches::Switches;
+
+/// How long a stop may take. What is not done by then is done again, by whoever comes next.
+const STOP: Duration = Duration::from_secs(20);
 
 /// Serves until SIGTERM or SIGINT; then requests and attempts in flight end, and offsets are committed.
 ///
@@ -50,19 +55,30 @@ pub(crate) async fn run(settings: Settings) -> Result<()> {
         Ok(serving.await?)
     });
 
+    let first = tokio::select! {
+        signalled = signalled() => signalled,
+        // None of them ends by itself: the first that does ends the others.
+        Some(task) = tasks.join_next() => task.map_err(anyhow::Error::from).flatten(),
+    };
+    stop.cancel();
+    let others = async {
+        let mut ended = first;
+        while let Some(task) = tasks.join_next().await {
+            ended = ended.and(task.map_err(anyhow::Error::from).flatten());
+        }
+        ended
+    };
+    timeout(STOP, others)
+        .await
+        .unwrap_or_else(|_| bail!("it has not stopped within {STOP:?}"))
+}
+
+async fn signalled() -> Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut ended = Ok(());
-    loop {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-            next = tasks.join_next() => match next {
-                // None of them ends by itself: the first that does ends the others.
-                Some(task) => ended = ended.and(task.map_err(anyhow::Error::from).flatten()),
-                None => return ended,
-            },
-        }
-        stop.cancel();
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
     }
+    Ok(())
 }

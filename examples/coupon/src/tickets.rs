@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::{AsyncCommands, Script};
+use redis::{AsyncCommands, RedisResult, Script};
 
 use crate::numbers::{Sequence, UserId};
 use crate::settings::SecretUrl;
@@ -104,16 +104,12 @@ impl Tickets {
     ///
     /// Redis cannot be reached; the user may have got a ticket all the same, which the next claim finds.
     pub(crate) async fn claim(&self, user: UserId) -> Result<Claim> {
-        let mut connection = self.connection.clone();
-        let (answer, ticket): (String, String) = self
-            .claim
-            .key(&self.keys.claims)
-            .key(&self.keys.tickets)
-            .key(&self.keys.ready)
-            .arg(user.0)
-            .invoke_async(&mut connection)
-            .await
-            .context("could not claim a ticket")?;
+        let answer = match self.ask_for_ticket(user).await {
+            // It may have broken long ago, while nobody asked for anything. Asking again is harmless.
+            Err(error) if error.is_connection_dropped() => self.ask_for_ticket(user).await,
+            answer => answer,
+        };
+        let (answer, ticket) = answer.context("could not claim a ticket")?;
         let sequence = || Ok::<_, anyhow::Error>(Sequence(ticket.parse()?));
         Ok(match answer.as_str() {
             "new" => Claim::New(sequence()?),
@@ -122,6 +118,17 @@ impl Tickets {
             "forgotten" => Claim::Forgotten,
             other => bail!("the script for claims said {other:?}"),
         })
+    }
+
+    async fn ask_for_ticket(&self, user: UserId) -> RedisResult<(String, String)> {
+        let mut connection = self.connection.clone();
+        self.claim
+            .key(&self.keys.claims)
+            .key(&self.keys.tickets)
+            .key(&self.keys.ready)
+            .arg(user.0)
+            .invoke_async(&mut connection)
+            .await
     }
 
     /// Takes a ticket away from a user, unless the user has another one by now.

@@ -93,6 +93,48 @@ async fn a_ticket_that_redis_forgot_and_gave_again_is_found_out() -> Result<()> 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn of_two_users_with_the_same_ticket_one_keeps_it_and_the_other_gets_the_next() -> Result<()>
+{
+    let scenario = Scenario::private(&[Component::Redis]).await?;
+    let campaign = Campaign::open(scenario, 3, |options| options).await?;
+    let servers = campaign.scenario.servers()?;
+    let (one, other) = tokio::try_join!(campaign.serve(), async {
+        let options = campaign.options.another_instance()?;
+        options.start(campaign.scenario.log()).await
+    })?;
+    let blocked = "SELECT count(*) FROM pg_locks JOIN pg_database AS d ON d.oid = database
+                    WHERE NOT granted AND d.datname = current_database()";
+    let session = campaign.scenario.database().session().await?;
+    session
+        .batch_execute("BEGIN; LOCK TABLE coupon.application IN SHARE MODE")
+        .await?;
+    // The first user holds ticket 1, and PostgreSQL cannot be told yet when Redis forgets it.
+    let first = Crowd::apply(one.address(), [1], Patience::Endless);
+    let (first, second) = tokio::join!(first, async {
+        campaign.until_count(blocked, 1).await?;
+        servers.kill(Component::Redis).await?;
+        servers.start_again(Component::Redis).await?;
+        let (second, unlocked) = tokio::join!(
+            Crowd::apply(other.address(), [2], Patience::Endless),
+            async {
+                campaign.until_count(blocked, 2).await?;
+                anyhow::Ok(session.batch_execute("COMMIT").await?)
+            }
+        );
+        unlocked?;
+        second
+    });
+    let (first, second) = (first?.numbers()?, second?.numbers()?);
+    ensure!(first == [(1, 1)].into(), "{first:?}");
+    ensure!(second == [(2, 2)].into(), "{second:?}");
+    ensure!(other.apply(3).await? == Answer::Accepted(3));
+    ensure!(one.apply(4).await? == Answer::SoldOut);
+    one.until_status("/campaign/coupons", |coupons| coupons == 3, SOON)
+        .await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn there_are_never_more_coupons_than_the_limit_whatever_is_killed_and_replayed() -> Result<()>
 {
     const USERS: i64 = 3_000;

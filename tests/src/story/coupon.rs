@@ -2,6 +2,7 @@
 
 mod outcome;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -31,10 +32,10 @@ const LOOKS: u32 = 50;
 ///
 /// # Errors
 /// Fails if a step takes more than a minute or a program ends by itself.
-pub async fn play(services: Services) -> Result<bool> {
+pub async fn play(services: &Arc<Services>) -> Result<bool> {
     let progress = Progress::on_stdout();
     progress.now("the coupon: creating the database, the publication and the slot");
-    let scenario = Scenario::on(services).await?;
+    let scenario = Scenario::on(Arc::clone(services)).await?;
     let log = scenario.log().clone();
     let outcome = tell(scenario, &progress).await;
     if !outcome.as_ref().is_ok_and(Outcome::is_as_promised) {
