@@ -24,6 +24,7 @@ build: setup ## build everything (debug)
 test: CDC_RELAY_BIN = $(TARGET)/debug/cdc-relay
 test: setup ## every test: unit, property, end to end on real servers
 	@scripts/setup browser
+	docker/check
 	scripts/services up
 	@[[ $${SKIP_POSTGRES_VERSIONS:-} == 1 ]] || scripts/postgres-version >/dev/null
 	cargo build --workspace --bins
@@ -58,6 +59,25 @@ services-down: ## stop them; the data stays
 .PHONY: services-status
 services-status: ## what runs, and where
 	@scripts/services status
+
+STACK = docker compose --file docker/compose.yaml
+OVERRIDES = --file docker/compose.standby.yaml --file docker/compose.brokers.yaml
+
+.PHONY: up
+up: ## the docker compose stack, healthy; WITH="standby brokers" adds those, PROFILE=observe Prometheus and Grafana
+	docker/make-secrets
+	$(STACK) $(foreach name,$(WITH),--file docker/compose.$(name).yaml) $(if $(PROFILE),--profile $(PROFILE)) \
+	  up --build --detach --wait --wait-timeout 600
+
+.PHONY: down
+down: ## stop and remove the stack; the data stays, unless VOLUMES=1
+	docker/make-secrets
+	$(STACK) $(OVERRIDES) --profile observe down --remove-orphans $(if $(filter 1,$(VOLUMES)),--volumes)
+	$(if $(filter 1,$(VOLUMES)),rm -rf docker/secrets)
+
+.PHONY: stack-test
+stack-test: ## builds a stack of its own, breaks it in every way, and counts what was lost; takes minutes
+	docker/stack-test
 
 .PHONY: fmt
 fmt: ## format the code

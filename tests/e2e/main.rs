@@ -4,7 +4,9 @@
 //! missed because of another test.
 
 mod availability;
+mod campaign;
 mod checkpoints;
+mod coupon;
 mod delivery;
 mod exactly_once;
 mod failover_slots;
@@ -33,6 +35,7 @@ mod shutdown;
 mod slots;
 mod snapshot;
 mod sns;
+mod stories;
 mod takeover;
 mod transactions;
 mod values;

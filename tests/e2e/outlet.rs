@@ -37,9 +37,13 @@ impl Record {
 
     /// The first header of this name, as text.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        str::from_utf8(self.header_bytes(name)?).ok()
+    }
+
+    /// The first header of this name.
+    pub(crate) fn header_bytes(&self, name: &str) -> Option<&[u8]> {
         let mut headers = self.headers.iter();
-        let value = headers.find_map(|(found, value)| value.as_deref().filter(|_| found == name));
-        str::from_utf8(value?).ok()
+        headers.find_map(|(found, value)| value.as_deref().filter(|_| found == name))
     }
 
     /// The key as text.
@@ -98,6 +102,26 @@ pub(crate) async fn records_of(
     topic: &str,
     last: &str,
 ) -> Result<Vec<Record>> {
+    let is_last = |records: &[Record]| records.last().is_some_and(|record| record.id() == last);
+    read(scenario, topic, &format!("record {last:?}"), is_last).await
+}
+
+/// The first `count` records of a topic with one partition.
+pub(crate) async fn first_records_of(
+    scenario: &Scenario,
+    topic: &str,
+    count: usize,
+) -> Result<Vec<Record>> {
+    let is_last = |records: &[Record]| records.len() == count;
+    read(scenario, topic, &format!("{count} records"), is_last).await
+}
+
+async fn read(
+    scenario: &Scenario,
+    topic: &str,
+    what: &str,
+    is_last: impl Fn(&[Record]) -> bool,
+) -> Result<Vec<Record>> {
     let consumer: BaseConsumer = ClientConfig::new()
         .set("bootstrap.servers", scenario.kafka_brokers())
         // Required for `assign`; nothing is ever committed in it.
@@ -118,12 +142,10 @@ pub(crate) async fn records_of(
     .await?;
     consumer.assign(&from_start)?;
     let mut records = Vec::new();
-    until(SOON, &format!("record {last:?}"), async || {
+    until(SOON, what, async || {
         while let Some(message) = consumer.poll(Duration::ZERO) {
-            let record = Record::of(&message?);
-            let is_last = record.id() == last;
-            records.push(record);
-            if is_last {
+            records.push(Record::of(&message?));
+            if is_last(&records) {
                 return Ok(Look::Ready(()));
             }
         }

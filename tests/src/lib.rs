@@ -19,6 +19,7 @@ pub mod checkpoints;
 pub mod child;
 mod cleanup;
 pub mod consumer;
+pub mod coupon;
 pub mod database;
 pub mod delivery;
 pub mod event;

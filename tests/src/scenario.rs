@@ -240,6 +240,14 @@ impl Scenario {
         self.services.kafka_brokers()
     }
 
+    /// The URL of the Redis server.
+    ///
+    /// # Errors
+    /// Fails if there is none.
+    pub fn redis_url(&self) -> Result<String> {
+        self.services.redis_url()
+    }
+
     /// The log of all relays.
     pub fn log(&self) -> &Log {
         &self.log

@@ -26,6 +26,8 @@ pub enum Component {
     Postgres,
     /// The broker.
     Kafka,
+    /// The store of the coupon service's tickets, which forgets them when it ends.
+    Redis,
 }
 
 impl Component {
@@ -34,11 +36,12 @@ impl Component {
         match self {
             Self::Postgres => "postgres",
             Self::Kafka => "kafka",
+            Self::Redis => "redis",
         }
     }
 }
 
-/// One PostgreSQL and one Kafka.
+/// One PostgreSQL, one Kafka and one Redis.
 #[derive(Debug)]
 pub struct Services {
     database_url: String,
@@ -115,8 +118,8 @@ impl Services {
     /// # Errors
     /// Fails if they don't come up; the error has what `scripts/services` said.
     pub async fn in_dir(dir: PathBuf, keep: bool) -> Result<Self> {
-        let mut instance =
-            Instance::start(dir, &[Component::Postgres, Component::Kafka], true).await?;
+        let all = [Component::Postgres, Component::Kafka, Component::Redis];
+        let mut instance = Instance::start(dir, &all, true).await?;
         instance.keep(keep);
         Self::with_instance(instance)
     }
@@ -146,6 +149,17 @@ impl Services {
     /// The broker's address.
     pub fn kafka_brokers(&self) -> &str {
         &self.kafka_brokers
+    }
+
+    /// The URL of the Redis server.
+    ///
+    /// # Errors
+    /// Fails if there is none.
+    pub fn redis_url(&self) -> Result<String> {
+        match &self.instance {
+            Some(own) if own.has(Component::Redis) => own.settings()?.require("REDIS_URL"),
+            Some(_) | None => Settings::shared_value("REDIS_URL"),
+        }
     }
 
     /// The servers that may be killed and frozen.

@@ -17,6 +17,7 @@ mod relay;
 mod secret;
 mod setting;
 mod value;
+mod value_file;
 
 use serde::Deserialize;
 

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use serde_json::Value;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
@@ -38,6 +39,10 @@ pub struct AlertClaim {
     pub code: String,
     /// The error's message, of the event that failed last.
     pub message: String,
+    /// The causes of that error, outermost first.
+    pub causes: Vec<String>,
+    /// Where it happened, if that is known.
+    pub backtrace: Option<String>,
     /// Open events that failed since it was told last.
     pub failures: u64,
     /// All open events of this reason.
@@ -85,6 +90,7 @@ impl FailedEvents {
              SELECT news.*, last.*, claimed.claim_token::text AS token, now() AS until
                FROM news JOIN claimed USING (fingerprint) CROSS JOIN LATERAL (
                     SELECT id AS last_event, error_code AS code, error_message AS message,
+                           error_chain, error_backtrace,
                            coalesce(slot, consumer_group) AS scope, coalesce(origin_topic, topic) AS topic
                       FROM cdc.failed_event WHERE fingerprint = news.fingerprint AND status = 'open'
                      ORDER BY last_failed_at DESC, id DESC LIMIT 1) AS last
@@ -149,6 +155,8 @@ impl FailedEvents {
 }
 
 fn alert(row: &Row) -> Result<AlertClaim, Error> {
+    let causes = serde_json::from_value(column::<Value>(row, "error_chain")?)
+        .map_err(|error| Error::unreadable("error_chain", error))?;
     Ok(AlertClaim {
         token: column(row, "token")?,
         until: column(row, "until")?,
@@ -157,6 +165,8 @@ fn alert(row: &Row) -> Result<AlertClaim, Error> {
         topic: column(row, "topic")?,
         code: column(row, "code")?,
         message: column(row, "message")?,
+        causes,
+        backtrace: column(row, "error_backtrace")?,
         failures: column::<i64>(row, "failures")?.unsigned_abs(),
         open: column::<i64>(row, "open")?.unsigned_abs(),
         last_event: FailedEventId::new(column(row, "last_event")?),

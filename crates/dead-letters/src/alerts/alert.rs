@@ -8,6 +8,10 @@ use serde_json::{Value, json};
 /// Red, where a chat service has a use for it.
 const COLOR: &str = "#D32F2F";
 
+/// Causes that people are told, and characters of each: a chat message is short. Programs get all.
+const TOLD_CAUSES: usize = 3;
+const TOLD_CHARS: usize = 300;
+
 /// Failures of one reason, to be told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Alert {
@@ -21,6 +25,10 @@ pub struct Alert {
     pub code: String,
     /// The error's message, of the event that failed last.
     pub message: String,
+    /// The causes of that error, outermost first.
+    pub causes: Vec<String>,
+    /// Where it happened, if its consumer says so.
+    pub backtrace: Option<String>,
     /// Open events that failed since the last alert.
     pub failures: u64,
     /// All open events of this reason.
@@ -41,6 +49,8 @@ impl Alert {
             topic: claim.topic.clone(),
             code: claim.code.clone(),
             message: claim.message.clone(),
+            causes: claim.causes.clone(),
+            backtrace: claim.backtrace.clone(),
             failures: claim.failures,
             open: claim.open,
             last_event: claim.last_event.get(),
@@ -92,13 +102,25 @@ impl Alert {
     #[must_use]
     pub fn text(&self) -> String {
         format!(
-            "{}\nopen for this reason: {}, the last at {}\n{}\n{}",
+            "{}{}\nopen for this reason: {}, the last at {}\n{}\n{}",
             self.message,
+            self.told_causes(),
             self.open,
             humantime::format_rfc3339_seconds(self.last_failed_at),
             self.show_command(),
             self.replay_command()
         )
+    }
+
+    /// Each in a line of its own.
+    fn told_causes(&self) -> String {
+        let told = self.causes.iter().take(TOLD_CAUSES);
+        told.map(|cause| {
+            let line = cause.lines().next().unwrap_or_default();
+            let line: String = line.chars().take(TOLD_CHARS).collect();
+            format!("\ncaused by: {line}")
+        })
+        .collect()
     }
 
     /// For programs, with the fields that chat services show.
@@ -110,6 +132,8 @@ impl Alert {
             "color": COLOR,
             "code": self.code,
             "message": self.message,
+            "causes": self.causes,
+            "backtrace": self.backtrace,
             "scope": self.scope,
             "topic": self.topic,
             "failures": self.failures,

@@ -127,6 +127,7 @@ async fn says_what_failed_how_often_and_what_to_type() {
     let text = alert.text();
     for part in [
         "the endpoint answered 500",
+        "caused by: first cause\ncaused by: second cause",
         &format!("cdc-relay recover show {}", event.id),
         &format!(
             "cdc-relay recover replay --fingerprint {}",
@@ -140,6 +141,11 @@ async fn says_what_failed_how_often_and_what_to_type() {
         (json["failures"].as_u64(), json["code"].as_str()),
         (Some(3), Some("webhook-status"))
     );
+    assert_eq!(
+        json["causes"],
+        serde_json::json!(["first cause", "second cause"])
+    );
+    assert_eq!(json["backtrace"], "   0: main");
 }
 
 #[tokio::test]

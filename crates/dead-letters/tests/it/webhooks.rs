@@ -16,6 +16,8 @@ fn alert() -> Alert {
         topic: Some("orders".into()),
         code: "webhook-status".into(),
         message: "the endpoint answered <500>".into(),
+        causes: vec!["the answer was late\nby a minute".into()],
+        backtrace: Some("0: somewhere".into()),
         failures: 3,
         open: 5,
         last_event: 17,
@@ -88,6 +90,8 @@ async fn as_json_with_everything_that_a_program_needs() {
     let data = &body["data"];
     assert_eq!((&data["failures"], &data["open"]), (&3.into(), &5.into()));
     assert_eq!(data["code"], "webhook-status");
+    assert_eq!(data["causes"][0], "the answer was late\nby a minute");
+    assert_eq!(data["backtrace"], "0: somewhere");
     let replay = "cdc-relay recover replay --fingerprint 0123456789abcdef";
     assert_eq!(data["replay"], replay);
 }
@@ -99,7 +103,9 @@ async fn in_the_words_of_chat_services() {
     result.unwrap();
     let text = slack["text"].as_str().unwrap();
     assert!(
-        text.contains(title) && text.contains("&lt;500&gt;"),
+        text.contains(title)
+            && text.contains("&lt;500&gt;")
+            && text.contains("caused by: the answer was late\n"),
         "{text}"
     );
     let (result, _, discord) = sent(Format::Discord, 204).await;
