@@ -5,10 +5,12 @@
 
 mod availability;
 mod checkpoints;
+mod consumer_kills;
 mod delivery;
 mod exactly_once;
 mod failover_slots;
 mod gaps;
+mod guarded;
 mod heavy;
 mod idle;
 mod kafka_faults;
@@ -32,6 +34,7 @@ mod shards;
 mod shutdown;
 mod slots;
 mod snapshot;
+mod spring;
 mod takeover;
 mod transactions;
 mod values;

@@ -17,7 +17,8 @@ use std::io::BufRead;
 use std::time::{Duration, Instant};
 
 use guarded_producer::{
-    Alerts, Cause, Event, GuardedProducer, KafkaOptions, Payload, Placed, Settings, Stay,
+    Alerts, Cause, Event, GuardedProducer, KafkaError, KafkaOptions, Payload, Placed, Settings,
+    Stay,
 };
 use serde_json::json;
 use tokio::sync::mpsc;
@@ -26,7 +27,7 @@ use tokio::sync::mpsc;
 struct Told;
 
 impl Alerts for Told {
-    fn entered(&self, cause: Cause, error: Option<&cdc_kafka::Error>) {
+    fn entered(&self, cause: Cause, error: Option<&KafkaError>) {
         let error = error.map(ToString::to_string);
         println!(
             "{}",

@@ -58,6 +58,6 @@ pub use pending::Placed;
 pub use producer::{GuardedProducer, Way};
 pub use settings::Settings;
 
-pub use cdc_kafka::{KafkaOptions, Offset, Partition, Place};
+pub use cdc_kafka::{Error as KafkaError, KafkaOptions, Offset, Partition, Place};
 pub use cdc_outbox::{OutboxSettings, TopicTemplate};
 pub use pg_replication::{ConnectOptions, SlotName};
