@@ -10,7 +10,7 @@ use cdc_e2e::Scenario;
 use cdc_e2e::services::Component;
 use cdc_e2e::wait::{Look, until};
 
-use self::service::{Answer, Service};
+use self::service::{Answer, Prepared, Service};
 use crate::outlet::{SOON, one_topic, records_until};
 
 /// Twice what an answer takes at most that is no matter of Kafka's.
@@ -20,7 +20,7 @@ const AT_ONCE: Duration = Duration::from_secs(1);
 const OUTAGE_NOTICED: Duration = Duration::from_secs(2);
 
 fn service(scenario: &Scenario) -> Result<Service> {
-    Service::new(scenario)?.start()
+    Prepared::new(scenario)?.start()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -80,7 +80,7 @@ async fn both_ways_make_the_same_record() -> Result<()> {
     let scenario = one_topic(Scenario::shared().await?);
     let headers = r#"{"zz": "1", "a": "안녕", "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
                       "tracestate": "v=1", "": "empty name"}"#;
-    let mut service = Service::new(&scenario)?.with("HEADERS", headers).start()?;
+    let mut service = Prepared::new(&scenario)?.with("HEADERS", headers).start()?;
     let payload = r#"{"b" : 1.50,  "a":[ ],"b":"é\u0041\u0000"}  "#;
     // Nobody has shown yet that the outbox is empty.
     let stored = service.send_payload("key-ü", payload).await?.stored()?;
@@ -110,7 +110,7 @@ async fn both_ways_make_the_same_record() -> Result<()> {
 async fn a_record_that_is_sent_again_is_there_once() -> Result<()> {
     let scenario = one_topic(Scenario::private(&[Component::Kafka]).await?);
     let _relay = scenario.relay().await?;
-    let mut service = Service::new(&scenario)?
+    let mut service = Prepared::new(&scenario)?
         .with("KAFKA_PRODUCER", r#"{"request.timeout.ms": "300"}"#)
         .with("DELIVERY_TIMEOUT_MS", "60000")
         .with("BLOCK_TIME_MS", "60000")

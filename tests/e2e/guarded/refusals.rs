@@ -11,7 +11,7 @@ use rdkafka::types::RDKafkaApiKey::Produce;
 use rdkafka::types::RDKafkaRespErr;
 use tokio::task::JoinSet;
 
-use super::service::Service;
+use super::service::{Prepared, Service};
 
 const TOPIC: &str = "orders";
 
@@ -32,7 +32,7 @@ impl Stage {
         let scenario = Scenario::shared().await?;
         let cluster = MockCluster::new(1)?;
         cluster.create_topic(TOPIC, 1, 1)?;
-        let mut service = Service::new(&scenario)?
+        let mut service = Prepared::new(&scenario)?
             .with("KAFKA_BROKERS", &cluster.bootstrap_servers())
             .with("TOPIC", TOPIC)
             .with("DELIVERY_TIMEOUT_MS", "1000")

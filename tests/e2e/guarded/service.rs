@@ -36,18 +36,6 @@ pub(crate) struct Answer {
 }
 
 impl Service {
-    /// One that shares the scenario's servers, slot and only topic with its relay.
-    pub(crate) fn new(scenario: &Scenario) -> Result<Prepared> {
-        let mut command = Command::new(program()?);
-        let name = scenario.database().name();
-        command
-            .env("KAFKA_BROKERS", scenario.kafka_brokers())
-            .env("DATABASE_URL", scenario.database().url().to_string())
-            .env("SLOT", name)
-            .env("TOPIC", format!("{name}.events"));
-        Ok(Prepared(command))
-    }
-
     /// Sends one event, and waits for its answer.
     pub(crate) async fn send(&mut self, key: &str) -> Result<Answer> {
         self.number += 1;
@@ -126,6 +114,18 @@ impl Service {
 }
 
 impl Prepared {
+    /// One that shares the scenario's servers, slot and only topic with its relay.
+    pub(crate) fn new(scenario: &Scenario) -> Result<Self> {
+        let mut command = Command::new(program()?);
+        let name = scenario.database().name();
+        command
+            .env("KAFKA_BROKERS", scenario.kafka_brokers())
+            .env("DATABASE_URL", scenario.database().url().to_string())
+            .env("SLOT", name)
+            .env("TOPIC", format!("{name}.events"));
+        Ok(Self(command))
+    }
+
     /// With another variable of its environment.
     pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
         self.0.env(name, value);

@@ -33,7 +33,7 @@ const IN_FLIGHT: usize = 8;
 const BREATH: Range<Duration> = Duration::from_millis(20)..Duration::from_millis(400);
 
 /// How long an endpoint thinks, so that there is something under way.
-const THOUGHT: Duration = Duration::from_millis(20);
+const THOUGHT: Duration = Duration::from_millis(50);
 
 /// How long the way may be shut after a kill.
 const RECOVERY: Duration = Duration::from_secs(60);
@@ -143,7 +143,7 @@ async fn kill_and_judge(
         "a failure came or went after all was settled"
     );
     Ok(ConsumerVerdict::of(
-        at_the_end,
+        &at_the_end,
         plan.cycles,
         IN_FLIGHT,
         |number| number % REFUSED == 0,
