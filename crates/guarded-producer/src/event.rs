@@ -49,7 +49,8 @@ pub enum InvalidEvent {
 }
 
 impl Event {
-    /// An event of type `event_type` about a thing of type `aggregate_type`, with a new id and without a key.
+    /// An event of type `event_type` about a thing of type `aggregate_type`, with a new id and without a key. Without a
+    /// payload (`None`) its record has no value: a tombstone in a compacted topic.
     #[must_use]
     pub fn new(
         aggregate_type: impl Into<String>,

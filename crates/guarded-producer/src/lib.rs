@@ -2,7 +2,7 @@
 //! nothing hangs.
 //!
 //! * [`GuardedProducer::send`] answers with the record's place in Kafka, or that the event is [`Placed::Stored`]: in
-//!   `cdc.outbox`, from where `cdc-relay relay` delivers it. An error means that neither took it.
+//!   `cdc.outbox`, from where `cdc-relay relay` delivers it. After an error neither has it for certain.
 //! * While Kafka takes nothing, all events go to the outbox. They go directly again when the relay has delivered every
 //!   one of them: no event overtakes an earlier one of the same key.
 //! * [`Event`] has only what both ways can carry, and the record is made by the code that the relay makes it with.

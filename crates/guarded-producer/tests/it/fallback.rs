@@ -65,19 +65,27 @@ async fn closing_waits_for_what_was_accepted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_session_that_was_lost_costs_no_event() {
+async fn an_event_whose_session_is_cut_off_is_stored_by_the_next_one() {
     let stage = Stage::new().await;
     let producer = stage.start(stage.settings());
-    for number in 0..5 {
-        assert_eq!(producer.send(event(number)).await.unwrap(), Placed::Stored);
-        let name = stage.database.name();
-        let sql = format!(
-            "SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity
-              WHERE datname = '{name}' AND query LIKE '%cdc.outbox%' AND pid <> pg_backend_pid()"
-        );
-        stage.database.execute(&sql).await;
-    }
-    assert_eq!(stage.stored().await.len(), 5);
+    let holder = stage.database.client().await;
+    let lock = "BEGIN; LOCK TABLE cdc.outbox IN EXCLUSIVE MODE";
+    holder.batch_execute(lock).await.unwrap();
+    let cut_off = async {
+        let sessions = "FROM pg_stat_activity
+                        WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        until("the event to wait for the lock", async || {
+            let count = format!("SELECT count(*) {sessions}");
+            stage.database.text(&count).await.as_deref() == Some("1")
+        })
+        .await;
+        let kill = format!("SELECT pg_terminate_backend(pid, 1000) {sessions}");
+        stage.database.execute(&kill).await;
+        holder.batch_execute("COMMIT").await.unwrap();
+    };
+    let (answer, ()) = tokio::join!(producer.send(event(1)), cut_off);
+    assert_eq!(answer.unwrap(), Placed::Stored);
+    assert_eq!(stage.stored().await.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
