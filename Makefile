@@ -38,9 +38,9 @@ demo: setup ## stories on real servers, with kills; fails if a promise is broken
 
 .PHONY: chaos
 chaos: CDC_RELAY_BIN = $(TARGET)/release/cdc-relay
-chaos: setup ## long fault-injection run: SECONDS=600 SEED=1
+chaos: setup ## long fault-injection run: SECONDS=600 SEED=1 WHAT=relay|consumers
 	cargo build --release -p cdc-relay -p cdc-e2e
-	$(if $(SECONDS),CHAOS_SECONDS=$(SECONDS)) $(if $(SEED),SEED=$(SEED)) SERVICES_DIR=.services-chaos "$(TARGET)/release/chaos"
+	$(if $(SECONDS),CHAOS_SECONDS=$(SECONDS)) $(if $(SEED),SEED=$(SEED)) $(if $(WHAT),CHAOS_WHAT=$(WHAT)) SERVICES_DIR=.services-chaos "$(TARGET)/release/chaos"
 
 .PHONY: bench
 bench: CDC_RELAY_BIN = $(TARGET)/release/cdc-relay
