@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use cdc_event::{Admission, Fate};
 use ordered_lanes::{
-    Action, Admission, DeadEvent, DeadHead, EventStatus, Fate, GuardLimits, LaneEventId, LaneGuard,
-    Operated, PostgresLanes, Rest, claim_due,
+    Action, DeadEvent, DeadHead, EventStatus, GuardLimits, LaneEventId, LaneGuard, Operated,
+    PostgresLanes, Rest, claim_due,
 };
 
 use crate::database::Database;
