@@ -40,6 +40,8 @@ struct Heard(Arc<Mutex<Endpoints>>);
 struct Endpoints {
     requests: BTreeMap<String, Vec<Request>>,
     answers: BTreeMap<String, StatusCode>,
+    /// By endpoint and event.
+    answers_to: BTreeMap<(String, String), StatusCode>,
     pause: Duration,
 }
 
@@ -77,6 +79,14 @@ impl Receiver {
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::IM_A_TEAPOT);
         self.heard
             .lock(|endpoints| endpoints.answers.insert(endpoint.to_owned(), status));
+    }
+
+    /// From now on, `endpoint` answers this to the event `id`, whatever it answers to others.
+    pub fn answer_to(&self, endpoint: &str, id: &str, status: u16) {
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::IM_A_TEAPOT);
+        let event = (endpoint.to_owned(), id.to_owned());
+        self.heard
+            .lock(|endpoints| endpoints.answers_to.insert(event, status));
     }
 
     /// From now on, every endpoint thinks for this long between hearing and answering.
@@ -120,11 +130,13 @@ async fn hear(
     body: Bytes,
 ) -> StatusCode {
     let id = headers.get("webhook-id").and_then(|id| id.to_str().ok());
+    let id = id.unwrap_or_default().to_owned();
     let (status, pause) = heard.lock(|endpoints| {
-        let status = endpoints.answers.get(&endpoint).copied();
-        let status = status.unwrap_or(StatusCode::OK);
+        let to_event = endpoints.answers_to.get(&(endpoint.clone(), id.clone()));
+        let status = to_event.or_else(|| endpoints.answers.get(&endpoint));
+        let status = status.copied().unwrap_or(StatusCode::OK);
         let request = Request {
-            id: id.unwrap_or_default().to_owned(),
+            id,
             body: body.to_vec(),
             status: status.as_u16(),
         };

@@ -94,9 +94,12 @@ pub(super) fn settle<'a, H: Handler>(
 async fn settle_parts<H: Handler>(
     context: &Context<H>,
     job: Job,
-    parts: Vec<FailedPart>,
+    mut parts: Vec<FailedPart>,
     now: SystemTime,
 ) -> Settled {
+    // A name that comes twice is one part: it would be done twice.
+    parts.sort_by(|one, other| one.part.cmp(&other.part));
+    parts.dedup_by(|one, other| one.part == other.part);
     let job = &job;
     let settled = stream::iter(parts).map(
         |FailedPart {

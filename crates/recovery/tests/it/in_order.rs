@@ -245,6 +245,27 @@ async fn a_fatal_failure_of_what_waits_stops_the_runner_and_gives_nothing_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_kills_whoever_handles_it_is_given_up() {
+    let (subject, kept) = subject("lost", DeadHead::Hold, &[60_000]).await;
+    let running = subject.start(|_, _| Reply::transient());
+    subject.send(&records(&[("a", "0")])).await;
+    kept.until_waiting(1).await;
+    // As if so many processes had begun with it and never come back.
+    kept.execute("UPDATE cdc.lane SET abandoned = 5, due_at = now()")
+        .await;
+    let letters = until_dead(&subject, &["0"]).await;
+    assert_eq!(
+        (
+            letters[0].header("cdc-error-code"),
+            letters[0].header("cdc-attempts")
+        ),
+        (Some(b"worker-lost".to_vec()), Some(vec![0, 0, 0, 8]))
+    );
+    assert_eq!(subject.calls.count(), 2);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_topic_that_was_made_anew_loses_nothing() {
     let (subject, kept) = subject("anew", DeadHead::Hold, &[60_000]).await;
     let fails = |record: &Record, _: cdc_event::Attempt| match text(record).as_str() {

@@ -99,7 +99,11 @@ impl Kept {
 
     /// Whatever waits for its time is due.
     pub(crate) async fn hurry(&self) {
-        let sql = "UPDATE cdc.lane SET due_at = now() WHERE lease_token IS NULL AND events > 0";
+        self.execute("UPDATE cdc.lane SET due_at = now() WHERE lease_token IS NULL AND events > 0")
+            .await;
+    }
+
+    pub(crate) async fn execute(&self, sql: &str) {
         self.database.execute(sql).await;
     }
 
