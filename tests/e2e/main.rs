@@ -21,6 +21,7 @@ mod large_transactions;
 mod leader_changes;
 mod messages;
 mod metrics;
+mod order;
 mod other_changes;
 mod outlet;
 mod partitioned;

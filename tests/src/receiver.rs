@@ -41,6 +41,8 @@ struct Heard(Arc<Mutex<Endpoints>>);
 struct Endpoints {
     requests: BTreeMap<String, Vec<Request>>,
     answers: BTreeMap<String, Rule>,
+    /// By endpoint and event.
+    answers_to: BTreeMap<(String, String), StatusCode>,
     pause: Duration,
 }
 
@@ -100,6 +102,14 @@ impl Receiver {
             .lock(|endpoints| endpoints.requests.get(endpoint).map_or(0, Vec::len))
     }
 
+    /// From now on, `endpoint` answers this to the event `id`, whatever it answers to others.
+    pub fn answer_to(&self, endpoint: &str, id: &str, status: u16) {
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::IM_A_TEAPOT);
+        let event = (endpoint.to_owned(), id.to_owned());
+        self.heard
+            .lock(|endpoints| endpoints.answers_to.insert(event, status));
+    }
+
     /// From now on, every endpoint thinks for this long between hearing and answering.
     pub fn think_for(&self, pause: Duration) {
         self.heard.lock(|endpoints| endpoints.pause = pause);
@@ -141,13 +151,16 @@ async fn hear(
     body: Bytes,
 ) -> StatusCode {
     let id = headers.get("webhook-id").and_then(|id| id.to_str().ok());
-    let id = id.unwrap_or_default();
+    let id = id.unwrap_or_default().to_owned();
     let (status, pause) = heard.lock(|endpoints| {
-        let rule = endpoints.answers.get_mut(&endpoint);
-        let status = rule.map_or(200, |rule| (rule.0)(id));
-        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::IM_A_TEAPOT);
+        let to_event = endpoints.answers_to.get(&(endpoint.clone(), id.clone()));
+        let status = to_event.copied().unwrap_or_else(|| {
+            let rule = endpoints.answers.get_mut(&endpoint);
+            let status = rule.map_or(200, |rule| (rule.0)(&id));
+            StatusCode::from_u16(status).unwrap_or(StatusCode::IM_A_TEAPOT)
+        });
         let request = Request {
-            id: id.to_owned(),
+            id,
             body: body.to_vec(),
             status: status.as_u16(),
         };

@@ -1,6 +1,9 @@
 use std::io::Write;
 
+use ordered_lanes::DeadHead;
+
 use super::*;
+use crate::config::GroupOrdering;
 
 /// Enough for a configuration to be valid.
 const URL: (&str, &str) = ("CDC_POSTGRES__URL", "postgres://relay@localhost/app");
@@ -108,11 +111,41 @@ fn reads_consumers_from_tables_and_from_a_variable() {
 }
 
 #[test]
+fn those_behind_a_dead_head_wait_unless_it_is_said_otherwise() {
+    let ordering = |more: &str| {
+        let file = format!("[[recover.consumer]]\ngroup = \"a\"\n{more}\n");
+        let config = config(Some(&file), &[URL], &[]).unwrap();
+        config.recover.of_group("a").unwrap().ordering()
+    };
+    let key = "ordering = \"key\"\non_dead_head =";
+    assert_eq!(ordering(""), GroupOrdering::None);
+    assert_eq!(
+        ordering("ordering = \"key\""),
+        GroupOrdering::Key(DeadHead::Hold)
+    );
+    for (text, policy) in [
+        ("hold", DeadHead::Hold),
+        ("skip", DeadHead::Skip),
+        ("dead_letter_lane", DeadHead::DeadLetterLane),
+    ] {
+        assert_eq!(
+            ordering(&format!("{key} \"{text}\"")),
+            GroupOrdering::Key(policy)
+        );
+    }
+}
+
+#[test]
 fn refuses_consumers_that_cannot_be_and_says_what_is_wrong() {
     for (consumer, word) in [
         ("grup = \"a\"", "grup"),
         ("group = \"a b\"", "group"),
-        ("group = \"a\"\nordering = \"key\"", "ordering"),
+        ("group = \"a\"\nordering = \"keys\"", "ordering"),
+        (
+            "group = \"a\"\nordering = \"key\"\non_dead_head = \"drop\"",
+            "dead head",
+        ),
+        ("group = \"a\"\non_dead_head = \"skip\"", "ordering"),
         ("group = \"a\"\nretry = { tiers = [\"0s\"] }", "tier 1"),
         ("group = \"a\"\nretry = { tiers = [5] }", "unit"),
         (
