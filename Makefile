@@ -71,7 +71,6 @@ up: ## the docker compose stack, healthy; WITH="standby brokers" adds those, PRO
 
 .PHONY: down
 down: ## stop and remove the stack; the data stays, unless VOLUMES=1
-	docker/make-secrets
 	$(STACK) $(OVERRIDES) --profile observe down --remove-orphans $(if $(filter 1,$(VOLUMES)),--volumes)
 	$(if $(filter 1,$(VOLUMES)),rm -rf docker/secrets)
 
