@@ -71,8 +71,9 @@ up: ## the docker compose stack, healthy; WITH="standby brokers" adds those, PRO
 
 .PHONY: down
 down: ## stop and remove the stack; the data stays, unless VOLUMES=1
-	docker/make-secrets
 	$(STACK) $(OVERRIDES) --profile observe down --remove-orphans $(if $(filter 1,$(VOLUMES)),--volumes)
+# With three brokers the single one's volume is no part of the stack, and is not removed.
+	$(if $(filter 1,$(VOLUMES)),$(STACK) down --volumes)
 	$(if $(filter 1,$(VOLUMES)),rm -rf docker/secrets)
 
 .PHONY: stack-test

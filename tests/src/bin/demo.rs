@@ -10,7 +10,7 @@ use cdc_e2e::services::{Services, checkout};
 use cdc_e2e::story;
 
 /// What can be played, in this order; `STORY` chooses one.
-const STORIES: [&str; 2] = ["relay", "sns"];
+const STORIES: [&str; 3] = ["relay", "sns", "coupon"];
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -30,6 +30,7 @@ async fn run() -> Result<bool> {
         kept &= match story {
             "relay" => Box::pin(story::relay::play(&services)).await?,
             "sns" => Box::pin(story::sns::play(&services)).await?,
+            "coupon" => Box::pin(story::coupon::play(&services)).await?,
             unknown => bail!("no story {unknown:?}"),
         };
     }
