@@ -5,7 +5,7 @@ use std::fmt;
 
 use anyhow::{Result, ensure};
 
-use super::writer::id;
+use super::events::id;
 
 /// How many broken promises are shown.
 const SHOWN: usize = 10;
