@@ -109,8 +109,9 @@ impl Game {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn level_up_2_waits_for_level_up_1_also_through_a_crash_and_others_pass() -> Result<()> {
-    let tiers = "['1s', '1s', '1s', '1s', '1s', '1s', '1s', '1s', '1s', '1s', '1s', '1s']";
-    let game = Game::new("hold", tiers).await?;
+    // For longer than all of it may take.
+    let tiers = format!("[{}]", ["'2s'"; 32].join(", "));
+    let game = Game::new("hold", &tiers).await?;
     let _relay = game.scenario.relay().await?;
     let notifier = game.scenario.start("notify")?;
     game.answer(1, 503);

@@ -111,12 +111,12 @@ impl<S: LaneStore> LaneWorker<S> {
             abandon.cancel();
             timeout(LET_GO, all(&mut running)).await.unwrap_or(Ok(()))
         };
-        ended.and(drained.map_err(|error| self.fatal(error)))
+        ended.and(drained.map_err(|error| self.fatal(*error)))
     }
 
     async fn work(
         &self,
-        running: &mut JoinSet<Result<(), Fatal>>,
+        running: &mut JoinSet<Result<(), Box<Fatal>>>,
         stop: &CancellationToken,
         abandon: &CancellationToken,
     ) -> Result<(), WorkerError> {
@@ -124,7 +124,7 @@ impl<S: LaneStore> LaneWorker<S> {
         let mut backoff = Backoff::new(PAUSE.0, PAUSE.1);
         loop {
             while let Some(ended) = running.try_join_next() {
-                result(ended).map_err(|error| self.fatal(error))?;
+                result(ended).map_err(|error| self.fatal(*error))?;
             }
             let free = settings.concurrency.get() - running.len();
             let pause = if free == 0 {
@@ -160,7 +160,7 @@ impl<S: LaneStore> LaneWorker<S> {
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
                 Some(ended) = running.join_next(), if !running.is_empty() => {
-                    result(ended).map_err(|error| self.fatal(error))?;
+                    result(ended).map_err(|error| self.fatal(*error))?;
                 }
                 () = sleep(pause.unwrap_or_default()), if pause.is_some() => {}
             }
@@ -177,7 +177,7 @@ impl<S: LaneStore> LaneWorker<S> {
 }
 
 /// Waits for all; the first error counts. Cancellation safe: what ended is out of the set, but its error is lost.
-async fn all(running: &mut JoinSet<Result<(), Fatal>>) -> Result<(), Fatal> {
+async fn all(running: &mut JoinSet<Result<(), Box<Fatal>>>) -> Result<(), Box<Fatal>> {
     let mut first = Ok(());
     while let Some(ended) = running.join_next().await {
         first = first.and(result(ended));
@@ -186,7 +186,7 @@ async fn all(running: &mut JoinSet<Result<(), Fatal>>) -> Result<(), Fatal> {
 }
 
 /// Handlers' panics are caught where they run, so one that comes here is ours.
-fn result(ended: Result<Result<(), Fatal>, JoinError>) -> Result<(), Fatal> {
+fn result(ended: Result<Result<(), Box<Fatal>>, JoinError>) -> Result<(), Box<Fatal>> {
     match ended {
         Ok(result) => result,
         Err(error) => match error.try_into_panic() {

@@ -60,7 +60,7 @@ enum Ended {
     /// It stays as it is until its lease is over.
     Left(Error),
     /// The handler cannot go on.
-    Fatal(Fatal),
+    Fatal(Box<Fatal>),
 }
 
 impl LaneRun {
@@ -82,7 +82,10 @@ impl LaneRun {
 
     /// Runs a lane until it is let go. Only what the handler cannot go on with comes back; what the store did not do
     /// is logged, and the lane is due again when its lease is over.
-    pub(super) async fn run<S: LaneStore>(self, mut lane: ClaimedLane<S>) -> Result<(), Fatal> {
+    pub(super) async fn run<S: LaneStore>(
+        self,
+        mut lane: ClaimedLane<S>,
+    ) -> Result<(), Box<Fatal>> {
         match self.events(&mut lane).await {
             Ended::Released => Ok(()),
             Ended::Enough(pause) => {
@@ -116,7 +119,7 @@ impl LaneRun {
                 Attempted::Ended(Err(NotDealt::NotNow(pause))) => return Ended::Enough(pause),
                 Attempted::Ended(Err(NotDealt::Fatal(error))) => {
                     let origin = head.record.origin;
-                    return Ended::Fatal(Fatal { origin, error });
+                    return Ended::Fatal(Box::new(Fatal { origin, error }));
                 }
                 Attempted::Lost => return Ended::Left(Error::LeaseLost),
             };

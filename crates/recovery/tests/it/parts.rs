@@ -114,3 +114,19 @@ async fn no_part_at_all_is_success() {
     assert_eq!(subject.committed().await, [1]);
     assert_eq!(subject.calls.count(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_part_that_is_named_twice_is_tried_again_once() {
+    let subject = Subject::new("twice", 1, BlockingRetry::None, &[millis(50)]).await;
+    subject.send(&[Sent::new(0, "k", "v")]).await;
+    let running = subject.start(|record, _| match record.part {
+        None => Reply::now(Err(failed(&["x", "y", "x"]))),
+        Some(_) => Reply::success(),
+    });
+    subject.calls.reach_successes(2).await;
+    running.stop().await;
+    let mut parts = parts(&subject);
+    parts.sort();
+    let named = |name: &str| (Some(name.to_owned()), 2);
+    assert_eq!(parts, [(None, 1), named("x"), named("y")]);
+}

@@ -53,8 +53,10 @@ pub(crate) struct Running {
 /// One type for all scripts: a runner is compiled for each type of its handler.
 struct Scripted {
     calls: Calls,
-    script: Box<dyn Fn(&Record, Attempt) -> Reply + Send + Sync>,
+    script: Box<Script>,
 }
+
+type Script = dyn Fn(&Record, Attempt) -> Reply + Send + Sync;
 
 impl Subject {
     /// A source without records. No outage is told unless the test says so.
