@@ -32,8 +32,8 @@ test: setup ## every test: unit, property, end to end on real servers
 
 .PHONY: demo
 demo: CDC_RELAY_BIN = $(TARGET)/release/cdc-relay
-demo: setup ## stories on real servers, with kills; fails if a promise is broken: STORY=relay or sns, or all
-	cargo build --release -p cdc-relay -p sns -p cdc-e2e
+demo: setup ## stories on real servers, with kills; fails if a promise is broken: STORY=relay|sns|coupon, or all
+	cargo build --release -p cdc-relay -p sns -p coupon -p cdc-e2e
 	STORY="$(STORY)" SERVICES_DIR=.services-demo "$(TARGET)/release/demo"
 
 .PHONY: chaos
