@@ -44,7 +44,7 @@ const THOUGHT: Duration = Duration::from_millis(50);
 const RECOVERY: Duration = Duration::from_secs(60);
 
 /// How long the rest may take. What a killed notifier held is held for 25 s.
-const FINISH: Duration = Duration::from_secs(180);
+const FINISH: Duration = Duration::from_secs(360);
 
 /// How long a process may take to stop in good order.
 const STOP: Duration = Duration::from_secs(30);
@@ -85,7 +85,8 @@ pub async fn run(
 /// With retries that last longer than what a killed notifier held is held.
 fn configured(scenario: Scenario) -> Scenario {
     let name = scenario.database().name().to_owned();
-    let tiers = ["'4s'"; 15].join(", ");
+    // Soon, for what was held at a kill; then late, for what was held again and again.
+    let tiers = [["'4s'"; 9].join(", "), ["'30s'"; 6].join(", ")].join(", ");
     let consumer = format!(
         "[{{ group = '{name}', instance_id = 'notifier', \
              retry = {{ blocking = {{ kind = 'none' }}, tiers = [{tiers}] }} }}]"
