@@ -23,6 +23,8 @@ build: setup ## build everything (debug)
 .PHONY: test
 test: CDC_RELAY_BIN = $(TARGET)/debug/cdc-relay
 test: setup ## every test: unit, property, end to end on real servers
+	@scripts/setup browser
+	docker/check
 	scripts/services up
 	@[[ $${SKIP_POSTGRES_VERSIONS:-} == 1 ]] || scripts/postgres-version >/dev/null
 	cargo build --workspace --bins
@@ -30,15 +32,15 @@ test: setup ## every test: unit, property, end to end on real servers
 
 .PHONY: demo
 demo: CDC_RELAY_BIN = $(TARGET)/release/cdc-relay
-demo: setup ## the main job on real servers, with kills; ends with a table, fails if a promise is broken
-	cargo build --release -p cdc-relay -p cdc-e2e
-	SERVICES_DIR=.services-demo "$(TARGET)/release/demo"
+demo: setup ## stories on real servers, with kills; fails if a promise is broken: STORY=relay or sns, or all
+	cargo build --release -p cdc-relay -p sns -p cdc-e2e
+	STORY="$(STORY)" SERVICES_DIR=.services-demo "$(TARGET)/release/demo"
 
 .PHONY: chaos
 chaos: CDC_RELAY_BIN = $(TARGET)/release/cdc-relay
-chaos: setup ## long fault-injection run: SECONDS=600 SEED=1
+chaos: setup ## long fault-injection run: SECONDS=600 SEED=1 WHAT=relay|consumers
 	cargo build --release -p cdc-relay -p cdc-e2e
-	$(if $(SECONDS),CHAOS_SECONDS=$(SECONDS)) $(if $(SEED),SEED=$(SEED)) SERVICES_DIR=.services-chaos "$(TARGET)/release/chaos"
+	$(if $(SECONDS),CHAOS_SECONDS=$(SECONDS)) $(if $(SEED),SEED=$(SEED)) $(if $(WHAT),CHAOS_WHAT=$(WHAT)) SERVICES_DIR=.services-chaos "$(TARGET)/release/chaos"
 
 .PHONY: bench
 bench: CDC_RELAY_BIN = $(TARGET)/release/cdc-relay
@@ -57,6 +59,25 @@ services-down: ## stop them; the data stays
 .PHONY: services-status
 services-status: ## what runs, and where
 	@scripts/services status
+
+STACK = docker compose --file docker/compose.yaml
+OVERRIDES = --file docker/compose.standby.yaml --file docker/compose.brokers.yaml
+
+.PHONY: up
+up: ## the docker compose stack, healthy; WITH="standby brokers" adds those, PROFILE=observe Prometheus and Grafana
+	docker/make-secrets
+	$(STACK) $(foreach name,$(WITH),--file docker/compose.$(name).yaml) $(if $(PROFILE),--profile $(PROFILE)) \
+	  up --build --detach --wait --wait-timeout 600
+
+.PHONY: down
+down: ## stop and remove the stack; the data stays, unless VOLUMES=1
+	docker/make-secrets
+	$(STACK) $(OVERRIDES) --profile observe down --remove-orphans $(if $(filter 1,$(VOLUMES)),--volumes)
+	$(if $(filter 1,$(VOLUMES)),rm -rf docker/secrets)
+
+.PHONY: stack-test
+stack-test: ## builds a stack of its own, breaks it in every way, and counts what was lost; takes minutes
+	docker/stack-test
 
 .PHONY: fmt
 fmt: ## format the code

@@ -7,6 +7,7 @@ missing_packages() { # COMPONENT...
   for component in "$@"; do
     case $component in
       postgres) postgres_installed_bin >/dev/null || echo postgresql ;;
+      browser) { command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null || echo chromium ;;
       npm) command -v npm >/dev/null || echo npm ;;
       redis) command -v redis-server >/dev/null || echo redis-server ;;
       kafka)

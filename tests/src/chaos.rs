@@ -1,5 +1,6 @@
 //! Faults at random moments, under load, with the ledger as the judge.
 
+pub mod consumers;
 mod fault;
 mod recoveries;
 

@@ -12,6 +12,8 @@
 //! A [`Scenario`] bundles the parts; most tests read: make a scenario, write, break something, ask for the [`Verdict`].
 
 pub mod admin;
+pub mod app;
+pub mod browser;
 pub mod chaos;
 pub mod checkpoints;
 pub mod child;
@@ -34,6 +36,7 @@ pub mod relay;
 pub mod report;
 pub mod scenario;
 pub mod services;
+pub mod sns;
 pub mod stopwatch;
 pub mod story;
 pub mod topics;

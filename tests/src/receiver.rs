@@ -1,6 +1,7 @@
 //! A receiver of webhooks: answers as it is told, and remembers who heard what.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -39,8 +40,19 @@ struct Heard(Arc<Mutex<Endpoints>>);
 #[derive(Debug, Default)]
 struct Endpoints {
     requests: BTreeMap<String, Vec<Request>>,
-    answers: BTreeMap<String, StatusCode>,
+    answers: BTreeMap<String, Rule>,
+    /// By endpoint and event.
+    answers_to: BTreeMap<(String, String), StatusCode>,
     pause: Duration,
+}
+
+/// What is answered to the request with a certain `webhook-id`.
+struct Rule(Box<dyn FnMut(&str) -> u16 + Send>);
+
+impl fmt::Debug for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Rule")
+    }
 }
 
 impl Receiver {
@@ -74,9 +86,28 @@ impl Receiver {
 
     /// From now on, `endpoint` answers this.
     pub fn answer(&self, endpoint: &str, status: u16) {
-        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::IM_A_TEAPOT);
+        self.answer_by(endpoint, move |_| status);
+    }
+
+    /// From now on, `endpoint` answers what `rule` says of the `webhook-id`.
+    pub fn answer_by(&self, endpoint: &str, rule: impl FnMut(&str) -> u16 + Send + 'static) {
+        let rule = Rule(Box::new(rule));
         self.heard
-            .lock(|endpoints| endpoints.answers.insert(endpoint.to_owned(), status));
+            .lock(|endpoints| endpoints.answers.insert(endpoint.to_owned(), rule));
+    }
+
+    /// How many requests an endpoint has heard, answered or not.
+    pub fn count(&self, endpoint: &str) -> usize {
+        self.heard
+            .lock(|endpoints| endpoints.requests.get(endpoint).map_or(0, Vec::len))
+    }
+
+    /// From now on, `endpoint` answers this to the event `id`, whatever it answers to others.
+    pub fn answer_to(&self, endpoint: &str, id: &str, status: u16) {
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::IM_A_TEAPOT);
+        let event = (endpoint.to_owned(), id.to_owned());
+        self.heard
+            .lock(|endpoints| endpoints.answers_to.insert(event, status));
     }
 
     /// From now on, every endpoint thinks for this long between hearing and answering.
@@ -120,11 +151,16 @@ async fn hear(
     body: Bytes,
 ) -> StatusCode {
     let id = headers.get("webhook-id").and_then(|id| id.to_str().ok());
+    let id = id.unwrap_or_default().to_owned();
     let (status, pause) = heard.lock(|endpoints| {
-        let status = endpoints.answers.get(&endpoint).copied();
-        let status = status.unwrap_or(StatusCode::OK);
+        let to_event = endpoints.answers_to.get(&(endpoint.clone(), id.clone()));
+        let status = to_event.copied().unwrap_or_else(|| {
+            let rule = endpoints.answers.get_mut(&endpoint);
+            let status = rule.map_or(200, |rule| (rule.0)(&id));
+            StatusCode::from_u16(status).unwrap_or(StatusCode::IM_A_TEAPOT)
+        });
         let request = Request {
-            id: id.unwrap_or_default().to_owned(),
+            id,
             body: body.to_vec(),
             status: status.as_u16(),
         };

@@ -165,7 +165,10 @@ fn binary() -> Result<PathBuf> {
 }
 
 /// A command line without anything from this process's environment that would configure the relay.
-fn bare_command(arguments: &str) -> Result<Command> {
+///
+/// # Errors
+/// Fails if there is no binary.
+pub fn bare_command(arguments: &str) -> Result<Command> {
     let mut command = Command::new(binary()?);
     command
         .args(arguments.split_whitespace())

@@ -1,6 +1,6 @@
 //! Everything that one test needs, made in one line and gone at its end.
 
-use std::process::Command;
+use std::process::{Command, Output};
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -140,6 +140,14 @@ impl Scenario {
     /// Fails if there is no binary.
     pub fn command(&self, arguments: &str) -> Result<Command> {
         relay::command(&self.options, arguments)
+    }
+
+    /// Runs a command of `cdc-relay` that ends by itself; arguments are words.
+    ///
+    /// # Errors
+    /// Fails if its exit status is not 0; the error has what it said.
+    pub async fn run(&self, arguments: &str) -> Result<Output> {
+        relay::run(&self.options, arguments).await
     }
 
     /// A relay that streams.

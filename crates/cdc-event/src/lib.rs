@@ -4,12 +4,14 @@
 //! * What is safe to confirm upstream once deliveries complete in any order: [`Watermark`].
 //! * How long to wait before the next attempt: [`RetryPolicy`], [`Backoff`].
 //! * What a consumer is to its runner: [`Handler`] gets a [`Record`] and may answer with a [`Failure`].
+//! * What keeps the order of a key through failures is to a runner: [`KeyOrder`].
 
 mod event_id;
 mod failure;
 mod handler;
 mod header;
 mod kafka_position;
+mod key_order;
 mod position;
 mod random;
 mod record;
@@ -21,6 +23,10 @@ pub use failure::{ErrorCode, FailedPart, Failure, HandlerError, PartDisposition}
 pub use handler::{Attempt, Handler};
 pub use header::{Header, Headers};
 pub use kafka_position::KafkaPosition;
+pub use key_order::{
+    Admission, AssignedPartition, DrainError, Fate, Head, HeadHandler, KeyOrder, Later, NotDealt,
+    OrderDisposition, OrderError, PartitionOrder, Replayed, Turn, Unfinished,
+};
 pub use position::{ChangeIndex, Position};
 pub use random::{random_fraction, random_number};
 pub use record::{InvalidPartId, PartId, Record};

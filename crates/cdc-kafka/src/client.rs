@@ -67,10 +67,19 @@ impl BrokerReports {
     }
 }
 
+/// Asking for a transactional id again, every few milliseconds, while the brokers make the topic that it is in: two hundred
+/// lines at the first start of all. Whether it takes too long is for whoever waits for it to say.
+const ASKS_AGAIN: &str = "GETPID";
+
 /// Passes a line of librdkafka's log on.
 ///
 /// It handles its errors itself by trying again, so none of its lines is more than a warning.
 pub(crate) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
+    let level = if facility == ASKS_AGAIN {
+        RDKafkaLogLevel::Debug
+    } else {
+        level
+    };
     match level {
         RDKafkaLogLevel::Emerg
         | RDKafkaLogLevel::Alert

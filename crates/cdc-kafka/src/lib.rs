@@ -33,7 +33,7 @@ pub use options::KafkaOptions;
 pub use producer::{Delivery, InFlight, Limits, OrderedProducer, SendError};
 pub use reading::{Latest, ScanSummary, ScannedRecord, latest, scan};
 pub use record::{
-    HeaderRef, Offset, OutgoingRecord, OwnedHeader, OwnedRecord, Partition, TimestampMillis,
+    HeaderRef, Offset, OutgoingRecord, OwnedHeader, OwnedRecord, Partition, Place, TimestampMillis,
     TopicPartition,
 };
 pub use topics::{ClusterInfo, TopicConfig, TopicInfo, TopicOutcome, TopicSettings, Topics};

@@ -12,7 +12,7 @@ use cdc_event::Sequence;
 use rdkafka::ClientConfig;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer, PurgeConfig};
 use rdkafka::types::RDKafkaErrorCode;
 use tokio::sync::oneshot;
 
@@ -24,7 +24,7 @@ use crate::client::Reachability;
 use crate::code::KafkaCode;
 use crate::error::Error;
 use crate::options::{KafkaOptions, configuration_error};
-use crate::record::{HeaderRef, OutgoingRecord, OwnedRecord};
+use crate::record::{HeaderRef, OutgoingRecord, OwnedRecord, Place};
 
 /// Sends records in the order in which they are given, and reports each delivery exactly once.
 ///
@@ -56,6 +56,8 @@ pub struct Delivery {
     pub sequence: Sequence,
     /// Acknowledged by all in-sync replicas, or why not.
     pub result: Result<(), Error>,
+    /// Where the record is now; `None` when it was not delivered.
+    pub place: Option<Place>,
     /// The record itself when it was not delivered, so that it can be kept elsewhere; `None` when
     /// it was.
     pub record: Option<Box<OwnedRecord>>,
@@ -210,6 +212,15 @@ impl OrderedProducer {
         if deliveries.in_flight.has_room(self.limits) {
             deliveries.room.notify();
         }
+    }
+
+    /// Gives up what is in flight: each record is reported soon as not delivered, unless its acknowledgement is here
+    /// already. What had been sent may be written all the same, even after the report.
+    ///
+    /// Takes nothing back and keeps no order: the producer is to be closed afterwards. Never blocks.
+    pub fn give_up(&self) {
+        let everything = PurgeConfig::default().queue().inflight().non_blocking();
+        self.producer.purge(everything);
     }
 
     /// What is in flight: sent, and its delivery not taken.

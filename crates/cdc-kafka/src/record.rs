@@ -27,6 +27,24 @@ impl fmt::Display for Offset {
     }
 }
 
+/// The place of a record in its topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    /// The partition.
+    pub partition: Partition,
+    /// The place in the partition.
+    pub offset: Offset,
+}
+
+impl Place {
+    pub(crate) fn of(message: &impl Message) -> Self {
+        Self {
+            partition: Partition(message.partition()),
+            offset: Offset(message.offset()),
+        }
+    }
+}
+
 /// A partition with its topic. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TopicPartition {

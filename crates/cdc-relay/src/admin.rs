@@ -124,5 +124,6 @@ fn install_recorder() -> Result<PrometheusHandle, Failure> {
     metric::describe();
     recovery::describe_metrics();
     dead_letters::describe();
+    ordered_lanes::describe_metrics();
     Ok(handle)
 }

@@ -11,8 +11,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::shard::Shards;
 
 pub(crate) use endpoint::{
-    Endpoint, EndpointAction, EndpointAdd, EndpointDeliveries, EndpointList, EndpointResolve,
-    EndpointTest,
+    Endpoint, EndpointAction, EndpointAdd, EndpointAttempts, EndpointDeliveries, EndpointList,
+    EndpointResolve, EndpointTest,
 };
 pub(crate) use recover::{
     FilterArguments, Rate, Recover, RecoverAction, RecoverDiscard, RecoverList, RecoverReplay,

@@ -17,6 +17,7 @@ mod relay;
 mod secret;
 mod setting;
 mod value;
+mod value_file;
 
 use serde::Deserialize;
 
@@ -27,7 +28,7 @@ pub(crate) use layers::Layers;
 pub(crate) use notify::NotifyConfig;
 pub(crate) use outbox::{OutboxConfig, OutboxTable, quote_identifier};
 pub(crate) use postgres::PostgresConfig;
-pub(crate) use recover::{AlertConfig, ConsumerConfig, RecoverConfig, RetryConfig};
+pub(crate) use recover::{AlertConfig, ConsumerConfig, GroupOrdering, RecoverConfig, RetryConfig};
 pub(crate) use relay::{Delivery, OnGap, Poison, RelayConfig, Snapshot};
 use value::{Size, Span};
 

@@ -3,6 +3,7 @@
 mod consumer;
 mod context;
 mod kafka;
+mod lanes;
 mod notifier;
 mod postgres;
 mod relay;

@@ -17,6 +17,7 @@ mod retention;
 mod role;
 mod shard;
 mod signals;
+mod store_counts;
 mod telemetry;
 mod terminal;
 

@@ -39,6 +39,16 @@ pub(crate) const PRODUCER_REBUILDS: &str = "cdc_relay_producer_rebuilds_total";
 pub(crate) const STREAMING: &str = "cdc_relay_streaming";
 /// 1 while Kafka answers, otherwise 0.
 pub(crate) const KAFKA_ANSWERS: &str = "cdc_relay_kafka_answers";
+/// Log after what the slot has confirmed.
+pub(crate) const SLOT_LAG: &str = "cdc_relay_slot_lag_bytes";
+/// Log that the slot keeps from being removed.
+pub(crate) const SLOT_RETAINED: &str = "cdc_relay_slot_retained_bytes";
+/// How much more log may be written before the slot is in danger.
+pub(crate) const SLOT_SAFE: &str = "cdc_relay_slot_safe_bytes";
+/// Failed events in the store that nobody has dealt with.
+pub(crate) const OPEN_FAILURES: &str = "cdc_failed_events_open";
+/// Webhook endpoints that get nothing until somebody enables them.
+pub(crate) const DISABLED_ENDPOINTS: &str = "cdc_notify_disabled_endpoints";
 /// Outbox rows that were removed because of their age.
 pub(crate) const REMOVED_ROWS: &str = "cdc_relay_outbox_removed_rows_total";
 /// Outbox partitions that were dropped because of their age, with their rows.
@@ -170,6 +180,49 @@ pub(crate) fn describe() {
         Unit::Count,
         "1 while Kafka answers, otherwise 0."
     );
+    describe_gauge!(
+        SLOT_LAG,
+        Unit::Bytes,
+        "Log after what the slot has confirmed, as the server says; NaN while the slot is not held."
+    );
+    describe_gauge!(
+        SLOT_RETAINED,
+        Unit::Bytes,
+        "Log that the slot keeps from being removed; NaN while the slot is not held."
+    );
+    describe_gauge!(
+        SLOT_SAFE,
+        Unit::Bytes,
+        "How much more log may be written before the slot is in danger; NaN without a limit."
+    );
+    describe_gauge!(
+        OPEN_FAILURES,
+        Unit::Count,
+        "Failed events in the store that nobody has dealt with; NaN if the store does not say."
+    );
+    describe_gauge!(
+        DISABLED_ENDPOINTS,
+        Unit::Count,
+        "Webhook endpoints that are disabled; NaN if the store does not say."
+    );
+}
+
+/// What the server says of the log that a slot holds. What is not known is shown as NaN, which no alert takes for a
+/// number.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(crate) struct SlotLog {
+    pub(crate) lag_bytes: Option<f64>,
+    pub(crate) retained_bytes: Option<f64>,
+    /// `None` without a limit (`max_slot_wal_keep_size`).
+    pub(crate) safe_bytes: Option<f64>,
+}
+
+/// Sets the gauges of a slot.
+pub(crate) fn observe_slot(log: SlotLog, shard: Option<Shard>) {
+    let labels = shard_labels(shard);
+    gauge!(SLOT_LAG, &labels).set(log.lag_bytes.unwrap_or(f64::NAN));
+    gauge!(SLOT_RETAINED, &labels).set(log.retained_bytes.unwrap_or(f64::NAN));
+    gauge!(SLOT_SAFE, &labels).set(log.safe_bytes.unwrap_or(f64::NAN));
 }
 
 /// Sets the gauges, right before they are read.

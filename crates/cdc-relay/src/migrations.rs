@@ -119,7 +119,13 @@ mod tests {
         assert_eq!(names(Part::Outbox), ["outbox", "emit", "emit_message"]);
         assert_eq!(
             names(Part::Store),
-            ["failed_event", "failed_event_part", "lane", "notifier"]
+            [
+                "failed_event",
+                "failed_event_part",
+                "lane",
+                "notifier",
+                "lane_delays"
+            ]
         );
     }
 }

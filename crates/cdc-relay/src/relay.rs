@@ -178,7 +178,8 @@ impl Relay {
     }
 
     fn watch(&self) -> ServerWatch {
-        ServerWatch::start(self.postgres.clone(), self.slot.clone())
+        let shard = self.config.relay.shard;
+        ServerWatch::start(self.postgres.clone(), self.slot.clone(), shard)
     }
 
     /// What follows on an error, given the policies for poison and gaps.

@@ -2,6 +2,7 @@
 
 pub(crate) mod collect;
 mod group;
+pub(crate) mod lanes;
 pub(crate) mod notify;
 mod state;
 

@@ -1,5 +1,7 @@
 //! What became of deliveries, for people.
 
+mod attempts;
+
 use std::time::{Duration, SystemTime};
 
 use pg_replication::ConnectOptions;
@@ -10,6 +12,8 @@ use crate::delivery::DeliveryState;
 use crate::endpoint::EndpointId;
 use crate::error::Error;
 use crate::session::{Session, column};
+
+pub use attempts::PastAttempt;
 
 const COLUMNS: &str =
     "event_id, endpoint_id, state, status, code, excerpt, origin, created_at, changed_at";
@@ -142,8 +146,8 @@ impl Deliveries {
         Ok(!rows.is_empty())
     }
 
-    /// Forgets what was begun longer ago than `retention`, `batch` rows at a time, and gives how many rows that were.
-    /// What is in doubt is kept until somebody settles it.
+    /// Forgets what was begun longer ago than `retention`, and requests that old, `batch` rows at a time; gives how many
+    /// deliveries that were. What is in doubt is kept until somebody settles it.
     ///
     /// An event that comes again after that is sent again: `retention` has to be longer than any record can still be
     /// read or replayed. Dropping the future keeps what the finished batches did.
@@ -152,7 +156,7 @@ impl Deliveries {
     ///
     /// [`Error::Postgres`].
     pub async fn prune(&mut self, retention: Duration, batch: u32) -> Result<u64, Error> {
-        const SQL: &str = "
+        const DELIVERIES: &str = "
             WITH old AS MATERIALIZED (
                 SELECT event_id, endpoint_id FROM cdc.delivery
                  WHERE created_at < now() - make_interval(secs => $1) AND state <> 'unknown'
@@ -164,14 +168,33 @@ impl Deliveries {
                  WHERE delivery.event_id = old.event_id AND delivery.endpoint_id = old.endpoint_id
                 RETURNING delivery.event_id)
             SELECT count(*) AS removed FROM gone";
-        let (age, limit) = (retention.as_secs_f64(), i64::from(batch.max(1)));
+        const ATTEMPTS: &str = "
+            WITH gone AS (
+                DELETE FROM cdc.attempt WHERE ctid = ANY (ARRAY(
+                    SELECT ctid FROM cdc.attempt WHERE at < now() - make_interval(secs => $1)
+                     LIMIT $2 FOR UPDATE SKIP LOCKED))
+                RETURNING event_id)
+            SELECT count(*) AS removed FROM gone";
+        self.remove("remove old requests", ATTEMPTS, retention, batch)
+            .await?;
+        self.remove("remove old deliveries", DELIVERIES, retention, batch)
+            .await
+    }
+
+    /// Runs a statement that removes what is older than its first parameter, as many rows as its second says, until
+    /// there are no more.
+    async fn remove(
+        &mut self,
+        doing: &'static str,
+        sql: &str,
+        age: Duration,
+        batch: u32,
+    ) -> Result<u64, Error> {
+        let (age, limit) = (age.as_secs_f64(), i64::from(batch.max(1)));
         let mut total = 0;
         loop {
             let parameters = [(&age as _, Type::FLOAT8), (&limit as _, Type::INT8)];
-            let rows = self
-                .session
-                .query("remove old deliveries", SQL, &parameters)
-                .await?;
+            let rows = self.session.query(doing, sql, &parameters).await?;
             let removed: i64 = rows.first().map_or(Ok(0), |row| column(row, "removed"))?;
             total += removed.unsigned_abs();
             if removed < limit {

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cdc_event::{ErrorCode, HandlerError, Record};
-use webhook::WebhookId;
+use webhook::{ExtraHeaders, WebhookId};
 
 /// The code of a record that is no event.
 const MALFORMED: ErrorCode = ErrorCode::from_static("event-malformed");
@@ -13,6 +13,9 @@ const ID: [&str; 2] = ["id", "ce_id"];
 
 /// Headers with its type, likewise: where Debezium's users place it, under its own name, and that of CloudEvents.
 const KIND: [&str; 3] = ["eventType", "type", "ce_type"];
+
+/// W3C Trace Context.
+const TRACE: [&str; 2] = ["traceparent", "tracestate"];
 
 const SOURCE: &str = "ce_source";
 const SUBJECT: &str = "ce_subject";
@@ -29,6 +32,8 @@ pub(crate) struct Event {
     pub(crate) source: String,
     pub(crate) timestamp: SystemTime,
     pub(crate) data: Vec<u8>,
+    /// The trace that it belongs to.
+    pub(crate) trace: ExtraHeaders,
     /// Where its record is in Kafka, for people.
     pub(crate) origin: String,
 }
@@ -63,9 +68,21 @@ impl Event {
             source: first(record, &[SOURCE])?.unwrap_or_else(|| format!("/{}", origin.topic)),
             timestamp: record.timestamp_ms.map_or_else(SystemTime::now, time),
             data: record.value.clone().unwrap_or_default(),
+            trace: trace(record),
             origin: origin.to_string(),
         })
     }
+}
+
+/// Passes on what can be sent. What cannot is no reason to keep the event back.
+fn trace(record: &Record) -> ExtraHeaders {
+    let mut headers = ExtraHeaders::default();
+    for name in TRACE {
+        if let Ok(Some(value)) = first(record, &[name]) {
+            drop(headers.set(name, &value));
+        }
+    }
+    headers
 }
 
 /// The first of these headers that is there and not empty.

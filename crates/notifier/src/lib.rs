@@ -52,11 +52,11 @@ mod session;
 mod settings;
 
 pub use alert::{Alerts, DisabledReason, NoAlerts};
-pub use deliveries::{Deliveries, Delivery, Resolution};
+pub use deliveries::{Deliveries, Delivery, PastAttempt, Resolution};
 pub use delivery::{DeliveryState, UnknownDeliveryState};
 pub use endpoint::{EndpointId, EndpointState, Guarantee, Limits, UnknownGuarantee};
 pub use endpoints::{EndpointInfo, Endpoints, Missed, NewEndpoint, Subscription, TestResult};
 pub use error::Error;
 pub use notifier::Notifier;
 pub use secret_keys::{SecretError, SecretKeys};
-pub use settings::Settings;
+pub use settings::{AttemptLog, Settings};

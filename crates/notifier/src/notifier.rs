@@ -73,7 +73,7 @@ impl Notifier {
         settings: Settings,
     ) -> Result<Self, Error> {
         let session = || Session::new(options.clone(), settings.database_timeout);
-        for table in ["endpoint", "subscription", "delivery"] {
+        for table in ["endpoint", "subscription", "delivery", "attempt"] {
             let sql = format!("SELECT FROM cdc.{table} LIMIT 0");
             session()
                 .query("read the tables of the notifier", &sql, &[])

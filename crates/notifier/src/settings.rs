@@ -38,6 +38,20 @@ pub struct Settings {
     pub breaker_pause: RetryPolicy,
     /// After how long a time of nothing but failure an endpoint is disabled; `None` is never.
     pub disable_after: Option<Duration>,
+    /// Which requests are kept, besides the last answer of each delivery.
+    pub attempt_log: AttemptLog,
+}
+
+/// Which requests are kept in `cdc.attempt`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum AttemptLog {
+    /// All: a row more for each delivery.
+    All,
+    /// Those that did not arrive.
+    #[default]
+    Failed,
+    /// None.
+    Off,
 }
 
 impl Default for Settings {
@@ -59,6 +73,17 @@ impl Default for Settings {
             breaker_failures: NonZeroU32::MIN.saturating_add(4),
             breaker_pause: RetryPolicy::new(Duration::from_secs(5), Duration::from_secs(300)),
             disable_after: Some(Duration::from_secs(5 * 86_400)),
+            attempt_log: AttemptLog::default(),
+        }
+    }
+}
+
+impl AttemptLog {
+    pub(crate) const fn keeps(self, arrived: bool) -> bool {
+        match self {
+            Self::All => true,
+            Self::Failed => !arrived,
+            Self::Off => false,
         }
     }
 }

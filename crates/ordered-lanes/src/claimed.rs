@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use crate::error::Error;
 use crate::remainder::{DeadHead, Remainder};
-use crate::store::{Head, LaneEventId, LaneStore, Lease, ParkedEvent, Rest};
+use crate::store::{LaneEventId, LaneStore, Lease, Next, ParkedEvent, Rest};
 
 /// A lane that nobody else runs, as long as its lease lasts.
 ///
@@ -56,8 +56,8 @@ impl<S: LaneStore> ClaimedLane<S> {
     /// [`Error::LeaseLost`]; otherwise as of the store.
     pub async fn next(&mut self) -> Result<Option<ParkedEvent>, Error> {
         match self.store.head(&self.lease).await? {
-            Head::Event(event) => Ok(Some(*event)),
-            Head::Held => {
+            Next::Event(event) => Ok(Some(*event)),
+            Next::Held => {
                 self.store.release(&self.lease, None).await?;
                 Ok(None)
             }
@@ -121,7 +121,16 @@ impl<S: LaneStore> ClaimedLane<S> {
     ///
     /// As of [`next`](Self::next).
     pub async fn release(self) -> Result<(), Error> {
-        self.store.release(&self.lease, Some(Duration::ZERO)).await
+        self.release_for(Duration::ZERO).await
+    }
+
+    /// Lets the lane go: it is due after `pause`.
+    ///
+    /// # Errors
+    ///
+    /// As of [`next`](Self::next).
+    pub async fn release_for(self, pause: Duration) -> Result<(), Error> {
+        self.store.release(&self.lease, Some(pause)).await
     }
 
     /// Until when nobody else can have the lane. After that nothing may be done for it any more.

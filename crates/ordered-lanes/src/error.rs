@@ -5,8 +5,8 @@ use cdc_event::KafkaPosition;
 
 use crate::assignment::Assignment;
 
-/// SQLSTATE of a table that does not exist.
-const UNDEFINED_TABLE: &str = "42P01";
+/// SQLSTATEs of a table, or a column of it, that does not exist.
+const UNDEFINED: [&str; 2] = ["42P01", "42703"];
 
 /// What to do after an [`Error`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,8 +30,8 @@ pub enum Error {
         /// Why.
         source: pg_replication::Error,
     },
-    /// The tables were never made.
-    #[error("the tables of ordered mode do not exist")]
+    /// The tables were never made, or not brought up to this version.
+    #[error("the tables of ordered mode do not exist, or are of an older version")]
     NoTable(#[source] pg_replication::Error),
     /// Somebody changed the tables, or wrote into them by hand.
     #[error("column {column:?} of the lanes has a value of another form than expected")]
@@ -99,7 +99,7 @@ impl Error {
         move |source| {
             let source = source.into();
             match source.sql_state() {
-                Some(state) if state.as_str() == UNDEFINED_TABLE => Self::NoTable(source),
+                Some(state) if UNDEFINED.contains(&state.as_str()) => Self::NoTable(source),
                 _ => Self::Postgres { doing, source },
             }
         }

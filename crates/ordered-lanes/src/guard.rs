@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use cdc_event::Record;
+use cdc_event::{Admission, Record};
 use metrics::counter;
 
 use crate::assignment::{Assignment, Epoch, Ownership};
@@ -31,6 +31,7 @@ pub struct LaneGuard<S> {
     owner: Ownership,
     limits: GuardLimits,
     known: Mutex<KnownLanes>,
+    newest: Option<i64>,
 }
 
 /// Bounds and policy of a [`LaneGuard`].
@@ -42,17 +43,6 @@ pub struct GuardLimits {
     pub events_of_key: u64,
     /// What becomes of the records behind one that is given up.
     pub dead_head: DeadHead,
-}
-
-/// What to do with a record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Admission {
-    /// It is its turn: call the handler.
-    Process,
-    /// An earlier record of the key waits, and this one behind it: the offset may be stored.
-    Parked,
-    /// It was put in a lane, or dealt with before one that was, and is read again: the offset may be stored.
-    DealtWith,
 }
 
 impl<S: LaneStore> LaneGuard<S> {
@@ -80,6 +70,7 @@ impl<S: LaneStore> LaneGuard<S> {
                 epoch: taken.epoch,
             },
             limits,
+            newest: taken.lanes.iter().filter_map(|lane| lane.through).max(),
             known: Mutex::new(KnownLanes::new(taken.lanes)),
         })
     }
@@ -180,6 +171,20 @@ impl<S: LaneStore> LaneGuard<S> {
     #[must_use]
     pub fn open_keys(&self) -> usize {
         self.known().open()
+    }
+
+    /// The highest offset of the partition that is remembered, as of the time when it was taken over.
+    #[must_use]
+    pub const fn newest_offset(&self) -> Option<i64> {
+        self.newest
+    }
+
+    pub(crate) fn group(&self) -> &str {
+        &self.owner.assignment.group
+    }
+
+    pub(crate) const fn dead_head(&self) -> DeadHead {
+        self.limits.dead_head
     }
 
     /// The epoch of this assignment.

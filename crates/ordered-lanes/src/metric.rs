@@ -20,6 +20,8 @@ pub(crate) const HELD_LANES: &str = "cdc_lane_held_lanes";
 pub(crate) const WAITING: &str = "cdc_lane_waiting_events";
 /// For how long the lane that is due the longest is due.
 pub(crate) const OVERDUE: &str = "cdc_lane_overdue_seconds";
+/// For how long the lane that is open the longest is open.
+pub(crate) const OLDEST: &str = "cdc_lane_oldest_seconds";
 
 /// Label: the consumer group.
 pub(crate) const GROUP: &str = "group";
@@ -60,6 +62,11 @@ pub fn describe() {
         Unit::Seconds,
         "For how long the lane that is due the longest is due"
     );
+    describe_gauge!(
+        OLDEST,
+        Unit::Seconds,
+        "For how long the lane that is open the longest is open"
+    );
 }
 
 /// Shows figures as metrics of a group.
@@ -69,6 +76,7 @@ pub fn show(group: &str, stats: &LaneStats) {
     set(HELD_LANES, counted(stats.held_lanes));
     set(WAITING, counted(stats.waiting_events));
     set(OVERDUE, stats.overdue.as_secs_f64());
+    set(OLDEST, stats.oldest.as_secs_f64());
 }
 
 #[expect(

@@ -1,4 +1,4 @@
-//! Lanes in PostgreSQL: the tables and functions of `sql/V6__lane.sql`.
+//! Lanes in PostgreSQL: the tables and functions of `sql/V6__lane.sql` and `sql/V8__lane_delays.sql`.
 
 mod look;
 mod operate;
@@ -43,7 +43,10 @@ impl PostgresLanes {
             .await
             .map_err(Error::while_("connect to the lanes"))?;
         client
-            .query_typed("SELECT FROM cdc.lane, cdc.lane_event LIMIT 0", &[])
+            .query_typed(
+                "SELECT dead_through, delays FROM cdc.lane, cdc.lane_event LIMIT 0",
+                &[],
+            )
             .await
             .map_err(Error::while_("read the lanes"))?;
         Ok(Self {

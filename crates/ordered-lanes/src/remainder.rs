@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cdc_event::{Attempt, PartId};
+use cdc_event::{Attempt, Fate, PartId, Unfinished};
 use cdc_store::ErrorReport;
 
 /// What is left to do of a record after an attempt failed: all of it, or a part.
@@ -14,17 +14,10 @@ pub struct Remainder {
     pub attempt: Attempt,
     /// Why.
     pub error: ErrorReport,
-    /// What is to be done about it.
+    /// What is to be done about it; what is dead is given up as [`DeadHead`] says.
     pub fate: Fate,
-}
-
-/// What is to be done about what is left.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
-    /// Try again, not before this has passed.
-    Again(Duration),
-    /// Give it up, as [`DeadHead`] says.
-    Dead,
+    /// How many delays between attempts it will have waited through, with the one that begins now.
+    pub delays: u16,
 }
 
 /// What becomes of the records of a key when the first of them is given up.
@@ -53,6 +46,19 @@ pub enum EventStatus {
 }
 
 impl Remainder {
+    /// As it is stored: with no more of the error than fits.
+    #[must_use]
+    pub fn of(unfinished: &Unfinished) -> Self {
+        let error = &unfinished.error;
+        Self {
+            part: unfinished.part.clone(),
+            attempt: unfinished.attempt,
+            error: ErrorReport::of(error.code().as_str(), error),
+            fate: unfinished.fate,
+            delays: unfinished.delays,
+        }
+    }
+
     /// What it is stored as.
     #[must_use]
     pub const fn status(&self, policy: DeadHead) -> EventStatus {

@@ -1,14 +1,14 @@
 //! Where lanes live: the steps, each of which is done or not done, whatever is killed meanwhile.
 
 use std::future::Future;
-use std::num::NonZeroU32;
 use std::time::{Duration, SystemTime};
 
-use cdc_event::Record;
+use cdc_event::{Head, Record, Turn};
 
 use crate::assignment::{Assignment, Epoch, Ownership};
 use crate::error::Error;
 use crate::lane_id::LaneId;
+use crate::postgres::Operated;
 use crate::remainder::{DeadHead, Remainder};
 
 /// Steps on lanes. Each is atomic: done as a whole or not at all. After [`Error::Postgres`], or when its future was
@@ -53,6 +53,18 @@ pub trait LaneStore: Send + Sync + 'static {
         limit: usize,
     ) -> impl Future<Output = Result<Vec<(LaneId, i64)>, Error>> + Send;
 
+    /// Offsets of the partition mean other records from now on: nothing that is read is taken for what was read before.
+    /// Every owner is refused until the partition is taken over again.
+    fn restart(&self, assignment: &Assignment) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// A record that was given up is tried again, as it is here: in its place, or in a lane by itself if those behind it
+    /// went on.
+    fn replay(
+        &self,
+        group: &str,
+        record: &Record,
+    ) -> impl Future<Output = Result<Operated, Error>> + Send;
+
     /// Takes up to `limit` lanes that are due, the longest due first, for `lease`.
     fn claim(
         &self,
@@ -62,7 +74,7 @@ pub trait LaneStore: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Vec<Lease>, Error>> + Send;
 
     /// What is next in a lane.
-    fn head(&self, lease: &Lease) -> impl Future<Output = Result<Head, Error>> + Send;
+    fn head(&self, lease: &Lease) -> impl Future<Output = Result<Next, Error>> + Send;
 
     /// Takes out the head: it is dealt with. The lease begins anew.
     fn succeeded(
@@ -151,16 +163,20 @@ pub struct ParkedEvent {
     pub record: Record,
     /// How often it was tried; 0 for what only waited behind another.
     pub attempts: u32,
+    /// How many delays between attempts it has waited through.
+    pub delays: u16,
     /// How many workers in a row had it as their head and did not come back.
     pub abandoned: u32,
     /// When it failed first.
     pub first_failed_at: Option<SystemTime>,
+    /// Whether it is tried.
+    pub turn: Turn,
 }
 
 /// What is next in a lane.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Head {
-    /// An event to be handled.
+pub enum Next {
+    /// An event to be handled, or given up.
     Event(Box<ParkedEvent>),
     /// An event that was given up, and that the others wait for.
     Held,
@@ -195,15 +211,15 @@ impl std::fmt::Display for LaneEventId {
     }
 }
 
-impl ParkedEvent {
-    /// The attempt that comes next. One from which nobody came back was one too.
-    #[must_use]
-    pub fn attempt(&self) -> cdc_event::Attempt {
-        cdc_event::Attempt {
-            number: NonZeroU32::MIN
-                .saturating_add(self.attempts)
-                .saturating_add(self.abandoned),
-            first_failed_at: self.first_failed_at,
+impl From<ParkedEvent> for Head {
+    fn from(event: ParkedEvent) -> Self {
+        Self {
+            record: event.record,
+            attempts: event.attempts,
+            delays: event.delays,
+            abandoned: event.abandoned,
+            first_failed_at: event.first_failed_at,
+            turn: event.turn,
         }
     }
 }

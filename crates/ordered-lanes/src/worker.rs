@@ -1,6 +1,5 @@
 //! Runs a handler over the lanes of a group that are due.
 
-mod caught;
 mod lane_run;
 
 use std::fmt;
@@ -8,19 +7,18 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cdc_event::{Backoff, Handler, HandlerError};
+use cdc_event::{Backoff, HandlerError, HeadHandler, KafkaPosition};
 use metrics::counter;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use self::lane_run::LaneRun;
+use self::lane_run::{Fatal, LaneRun};
 use crate::claimed::claim_due;
 use crate::error::{Disposition, Error};
 use crate::metric;
 use crate::remainder::DeadHead;
-use crate::schedule::Schedule;
 use crate::store::LaneStore;
 
 /// Pauses after the store did not answer.
@@ -28,12 +26,11 @@ const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_
 /// For letting lanes go after the drain is over.
 const LET_GO: Duration = Duration::from_secs(1);
 
-/// Runs a [`Handler`] over the lanes of a group that are due: records of one key one after the other, those of
+/// Has a [`HeadHandler`] deal with the lanes of a group that are due: records of one key one after the other, those of
 /// different keys at the same time. Any number of workers may run, in any process.
-pub struct LaneWorker<S, H, D> {
+pub struct LaneWorker<S> {
     store: Arc<S>,
-    handler: Arc<H>,
-    schedule: Arc<D>,
+    heads: Arc<dyn HeadHandler>,
     settings: WorkerSettings,
 }
 
@@ -69,28 +66,24 @@ pub enum WorkerError {
         source: Error,
     },
     /// The handler says that it cannot go on.
-    #[error("the handler of group {group:?} cannot go on")]
+    #[error("the handler of group {group:?} cannot go on at {origin}")]
     Handler {
         /// The consumer group.
         group: String,
+        /// The record.
+        origin: KafkaPosition,
         /// Why.
         source: HandlerError,
     },
 }
 
-impl<S: LaneStore, H: Handler, D: Schedule> LaneWorker<S, H, D> {
+impl<S: LaneStore> LaneWorker<S> {
     /// A worker that does nothing until [`run`](Self::run).
     #[must_use]
-    pub const fn new(
-        store: Arc<S>,
-        handler: Arc<H>,
-        schedule: Arc<D>,
-        settings: WorkerSettings,
-    ) -> Self {
+    pub fn new(store: Arc<S>, heads: Arc<dyn HeadHandler>, settings: WorkerSettings) -> Self {
         Self {
             store,
-            handler,
-            schedule,
+            heads,
             settings,
         }
     }
@@ -123,7 +116,7 @@ impl<S: LaneStore, H: Handler, D: Schedule> LaneWorker<S, H, D> {
 
     async fn work(
         &self,
-        running: &mut JoinSet<Result<(), HandlerError>>,
+        running: &mut JoinSet<Result<(), Fatal>>,
         stop: &CancellationToken,
         abandon: &CancellationToken,
     ) -> Result<(), WorkerError> {
@@ -145,7 +138,8 @@ impl<S: LaneStore, H: Handler, D: Schedule> LaneWorker<S, H, D> {
                     Ok(lanes) => {
                         backoff.reset();
                         for lane in lanes {
-                            running.spawn(self.lane_run(stop, abandon).run(lane));
+                            let run = LaneRun::new(&self.heads, settings, stop, abandon);
+                            running.spawn(run.run(lane));
                         }
                         Some(settings.poll)
                     }
@@ -173,28 +167,17 @@ impl<S: LaneStore, H: Handler, D: Schedule> LaneWorker<S, H, D> {
         }
     }
 
-    fn lane_run(&self, stop: &CancellationToken, abandon: &CancellationToken) -> LaneRun<H, D> {
-        LaneRun {
-            handler: Arc::clone(&self.handler),
-            schedule: Arc::clone(&self.schedule),
-            turn: self.settings.turn,
-            dead_head: self.settings.dead_head,
-            group: self.settings.group.clone(),
-            stop: stop.clone(),
-            abandon: abandon.clone(),
-        }
-    }
-
-    fn fatal(&self, source: HandlerError) -> WorkerError {
+    fn fatal(&self, fatal: Fatal) -> WorkerError {
         WorkerError::Handler {
             group: self.settings.group.clone(),
-            source,
+            origin: fatal.origin,
+            source: fatal.error,
         }
     }
 }
 
 /// Waits for all; the first error counts. Cancellation safe: what ended is out of the set, but its error is lost.
-async fn all(running: &mut JoinSet<Result<(), HandlerError>>) -> Result<(), HandlerError> {
+async fn all(running: &mut JoinSet<Result<(), Fatal>>) -> Result<(), Fatal> {
     let mut first = Ok(());
     while let Some(ended) = running.join_next().await {
         first = first.and(result(ended));
@@ -203,7 +186,7 @@ async fn all(running: &mut JoinSet<Result<(), HandlerError>>) -> Result<(), Hand
 }
 
 /// Handlers' panics are caught where they run, so one that comes here is ours.
-fn result(ended: Result<Result<(), HandlerError>, JoinError>) -> Result<(), HandlerError> {
+fn result(ended: Result<Result<(), Fatal>, JoinError>) -> Result<(), Fatal> {
     match ended {
         Ok(result) => result,
         Err(error) => match error.try_into_panic() {
@@ -227,7 +210,7 @@ impl fmt::Display for Causes<'_> {
     }
 }
 
-impl<S, H, D> fmt::Debug for LaneWorker<S, H, D> {
+impl<S> fmt::Debug for LaneWorker<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LaneWorker")
             .field("settings", &self.settings)

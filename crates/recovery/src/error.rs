@@ -1,6 +1,6 @@
 //! Why a runner ended.
 
-use cdc_event::{HandlerError, KafkaPosition};
+use cdc_event::{DrainError, HandlerError, KafkaPosition, OrderDisposition, OrderError};
 
 use crate::settings::InvalidSettings;
 
@@ -28,6 +28,9 @@ pub enum Error {
     /// The handler cannot go on.
     #[error(transparent)]
     Handler(Box<HandlerStopped>),
+    /// The records that wait for one of their key cannot be kept in order.
+    #[error(transparent)]
+    Order(OrderError),
     /// A task of the runner panicked, or was stopped from outside.
     #[error("a task of the runner ended by itself")]
     Task(#[source] tokio::task::JoinError),
@@ -64,8 +67,25 @@ impl Error {
                 Disposition::Permanent
             }
             Self::MissingSource { .. } => Disposition::Transient,
+            Self::Order(error) => match error.disposition {
+                OrderDisposition::Permanent => Disposition::Permanent,
+                OrderDisposition::Transient | OrderDisposition::Superseded => {
+                    Disposition::Transient
+                }
+            },
             Self::Kafka(error) => of_kafka(error),
             Self::Task(_) => Disposition::Bug,
+        }
+    }
+}
+
+impl From<DrainError> for Error {
+    fn from(error: DrainError) -> Self {
+        match error {
+            DrainError::Order(error) => Self::Order(error),
+            DrainError::Handler { origin, error } => {
+                Self::Handler(Box::new(HandlerStopped { origin, error }))
+            }
         }
     }
 }

@@ -3,6 +3,7 @@
 //! * [`Runner`] runs a [`Handler`](cdc_event::Handler) over the topics of a group, as [`Settings`] say.
 //! * [`RetryPlan`] says how often and how long a record is tried, and what is different for some error codes.
 //! * [`Names`] are the topics that belong to a group: sources, retry topics, dead letters.
+//! * [`Ordering`] says whether the records of a key wait for one that failed.
 //! * [`LastResort`] keeps what even the dead letters do not take.
 //! * [`Status`] tells how things are; [`describe_metrics`] what is measured.
 //!
@@ -13,6 +14,7 @@ mod error;
 mod last_resort;
 mod metric;
 mod names;
+mod ordering;
 mod partition;
 mod plan;
 mod progress;
@@ -30,6 +32,7 @@ pub use names::{
     DeadLetterTemplate, InvalidNames, InvalidTemplate, InvalidTopicName, Names, RetryTemplate,
     SourceNames,
 };
+pub use ordering::Ordering;
 pub use plan::{BlockingRetry, CodePolicy, CodeRetry, InvalidPlan, Jitter, RetryPlan, Tier};
 pub use runner::Runner;
 pub use settings::{BreakerSettings, Creation, InvalidSettings, Settings};

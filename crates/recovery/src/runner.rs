@@ -4,6 +4,7 @@ mod backlog;
 mod member;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use cdc_event::Handler;
 use cdc_kafka::{ConsumerSettings, KafkaOptions};
@@ -17,13 +18,14 @@ use crate::error::Error;
 use crate::last_resort::LastResort;
 use crate::metric;
 use crate::names::Names;
+use crate::ordering::Ordering;
 use crate::partition::Shares;
 use crate::progress::Progress;
 use crate::publisher::Publisher;
 use crate::settings::Settings;
 use crate::status::Status;
 use crate::topology::Topology;
-use crate::work::Shared;
+use crate::work::{Heads, Shared};
 
 /// Runs a [`Handler`] over the topics of a consumer group.
 ///
@@ -31,6 +33,8 @@ use crate::work::Shared;
 ///   waits for none.
 /// * One that fails is tried again in its place, then in retry topics, then it is a dead letter, as the
 ///   [`RetryPlan`](crate::RetryPlan) says. It leaves its topic only when Kafka has acknowledged it in the next.
+/// * With [`Settings::ordering`](crate::Settings::ordering) by key, the records of a key wait for one that failed until it
+///   is dealt with; without, only while it is tried again in its place.
 /// * When almost everything fails, that is an outage: nothing is handed over until it has passed.
 /// * An offset is committed when everything before it is done. After a crash some records come again.
 /// * A handler that panics has failed at that record.
@@ -92,6 +96,8 @@ impl<H: Handler> Runner<H> {
             topology: Topology::new(options.clone(), settings.creation.clone(), &names),
             last_resort: None,
             progress: Arc::new(Progress::new(names.group())),
+            ordering: settings.ordering.clone(),
+            order_in_trouble: AtomicBool::new(false),
             handler,
             names,
         };
@@ -153,7 +159,7 @@ impl<H: Handler> Runner<H> {
 
         let members = members(&options, &settings, &shared);
         let result = match members {
-            Ok(members) => run_members(members, &stop).await,
+            Ok(members) => run_members(members, &shared, &stop).await,
             Err(error) => Err(error),
         };
         serving.cancel();
@@ -216,15 +222,28 @@ fn members<H: Handler>(
     Ok([member(&sources)?, member(&retries)?])
 }
 
-/// Runs until all have ended; the first error stops the others.
+/// Runs until all have ended, and with them what deals with records that wait; the first error stops the others.
 async fn run_members<H: Handler>(
     members: [Member<H>; 2],
+    shared: &Arc<Shared<H>>,
     stop: &CancellationToken,
 ) -> Result<(), Error> {
     let mut running = JoinSet::new();
     for member in members {
         let stop = stop.clone();
         running.spawn(async move { member.run(&stop).await });
+    }
+    match &shared.ordering {
+        Ordering::None => {}
+        Ordering::Key(order) => {
+            let (order, shared, stop) = (Arc::clone(order), Arc::clone(shared), stop.clone());
+            running.spawn(async move {
+                let heads = Arc::new(Heads::new(Arc::clone(&shared), stop.clone()));
+                let stopped = Box::pin(stop.cancelled_owned());
+                let drained = order.drain(shared.names.group(), heads, stopped).await;
+                drained.map_err(Error::from)
+            });
+        }
     }
     let mut result = Ok(());
     while let Some(ended) = running.join_next().await {

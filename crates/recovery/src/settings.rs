@@ -7,6 +7,7 @@ use std::time::Duration;
 
 pub use self::invalid::InvalidSettings;
 use crate::names::{DeadLetterTemplate, Names, RetryTemplate, check};
+use crate::ordering::Ordering;
 use crate::plan::RetryPlan;
 
 /// What a runner is told; [`new`](Self::new) has the usual answers to all but the first three questions.
@@ -18,6 +19,8 @@ pub struct Settings {
     pub topics: Vec<String>,
     /// How often and how long a record is tried.
     pub retry: RetryPlan,
+    /// Whether the records of a key wait for one of them that failed.
+    pub ordering: Ordering,
     /// How retry topics are called.
     pub retry_topic: RetryTemplate,
     /// How dead-letter topics are called.
@@ -72,8 +75,8 @@ pub struct BreakerSettings {
 }
 
 impl Settings {
-    /// The usual settings: 64 attempts at the same time, 64 MiB, topics as in the default templates, created where
-    /// missing.
+    /// The usual settings: no record waits for one that is in a retry topic, 64 attempts at the same time, 64 MiB,
+    /// topics as in the default templates, created where missing.
     #[must_use]
     pub fn new(group: impl Into<String>, topics: Vec<String>, retry: RetryPlan) -> Self {
         const CONCURRENCY: NonZeroUsize = NonZeroUsize::MIN.saturating_add(63);
@@ -82,6 +85,7 @@ impl Settings {
             group: group.into(),
             topics,
             retry,
+            ordering: Ordering::None,
             retry_topic: RetryTemplate::default(),
             dead_letter: DeadLetterTemplate::default(),
             creation: Some(Creation::default()),

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cdc_event::Backoff;
-use cdc_kafka::{KafkaOptions, TopicConfig, TopicInfo, TopicSettings, Topics};
+use cdc_kafka::{
+    KafkaOptions, Offset, TopicConfig, TopicInfo, TopicPartition, TopicSettings, Topics, group_lag,
+};
 use tokio::sync::OnceCell;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -30,6 +32,7 @@ const HEADROOM: u64 = 64 * 1024;
 /// Finds the topics that belong to a source, and creates those that are missing.
 #[derive(Debug)]
 pub(crate) struct Topology {
+    options: KafkaOptions,
     topics: Topics,
     creation: Option<Creation>,
     routes: HashMap<String, OnceCell<Arc<Route>>>,
@@ -39,7 +42,8 @@ impl Topology {
     pub(crate) fn new(options: KafkaOptions, creation: Option<Creation>, names: &Names) -> Self {
         let sources = names.sources().iter();
         Self {
-            topics: Topics::new(options, TIMEOUT),
+            topics: Topics::new(options.clone(), TIMEOUT),
+            options,
             creation,
             routes: sources
                 .map(|source| (source.topic.clone(), OnceCell::new()))
@@ -103,6 +107,35 @@ impl Topology {
                 found => return found,
             }
         }
+    }
+
+    /// How many partitions a topic has now.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::MissingSource`], [`Error::Kafka`].
+    pub(crate) async fn partitions_of(&self, topic: &str) -> Result<i32, Error> {
+        let mut found = self.partitions(&[topic.to_owned()]).await?;
+        let topic = topic.to_owned();
+        found.remove(&topic).ok_or(Error::MissingSource { topic })
+    }
+
+    /// The offset behind the last record of a partition; `None` if there is no such partition.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Kafka`].
+    pub(crate) async fn end_of(
+        &self,
+        group: &str,
+        partition: &TopicPartition,
+    ) -> Result<Option<Offset>, Error> {
+        let topics = [partition.topic.to_string()];
+        let lags = group_lag(&self.options, group, &topics, TIMEOUT)
+            .await
+            .map_err(Error::Kafka)?;
+        let found = lags.into_iter().find(|lag| lag.partition == *partition);
+        Ok(found.map(|lag| lag.end))
     }
 
     async fn look_up(&self, source: &SourceNames) -> Result<Arc<Route>, Error> {

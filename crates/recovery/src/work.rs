@@ -3,15 +3,18 @@
 mod attempt;
 mod context;
 mod hand_over;
+mod heads;
+mod in_order;
 mod settle;
 
 use std::time::SystemTime;
 
-use cdc_event::{Attempt, Failure, Handler, Record};
+use cdc_event::{Attempt, Failure, Handler, OrderError, Record};
 
 use self::attempt::{Tried, attempt};
-pub(crate) use self::context::{Context, Shared};
-use self::settle::settle;
+pub(crate) use self::context::{Context, Order, Shared};
+pub(crate) use self::heads::Heads;
+use self::settle::{Failed, settle};
 use crate::error::HandlerStopped;
 use crate::progress::Ended;
 
@@ -27,28 +30,51 @@ pub(crate) struct Job {
     pub(crate) failed_event: Option<i64>,
 }
 
-/// What became of a record.
+/// Why a record is not done.
 #[derive(Debug)]
-pub(crate) enum Outcome {
-    /// It succeeded, or others have it durably.
-    Done,
-    /// It was told to stop: somebody else will do it.
+pub(crate) enum NotDone {
+    /// It was told to stop, or the partition is another's: somebody else will do it.
     Abandoned,
     /// The handler cannot go on.
-    Fatal(Box<HandlerStopped>),
+    Handler(Box<HandlerStopped>),
+    /// It cannot be kept in order.
+    Order(OrderError),
 }
 
-/// Deals with a record to its end. May be dropped at any time: the record is then not done.
-pub(crate) async fn run<H: Handler>(context: &Context<H>, job: Job) -> Outcome {
+/// Deals with a record to its end: it succeeded, or others have it durably. May be dropped at any time: the record is
+/// then not done.
+pub(crate) async fn run<H: Handler>(context: &Context<H>, job: Job) -> Result<(), NotDone> {
     if let Some(not_before) = job.not_before
         && !Box::pin(context.pause_until(not_before)).await
     {
-        return Outcome::Abandoned;
+        return Err(NotDone::Abandoned);
+    }
+    match &context.order {
+        Order::Loose | Order::Head => {}
+        Order::Key(_) | Order::Replays(_) => {
+            if !Box::pin(context.is_its_turn(&job.record)).await? {
+                return Ok(());
+            }
+        }
     }
     match attempt(context, &job.record, job.attempt, Sample::First).await {
-        Tried::Succeeded => Outcome::Done,
-        Tried::Abandoned => Outcome::Abandoned,
-        Tried::Failed(failed) => settle(context, job, failed).await,
+        Tried::Succeeded => Ok(()),
+        Tried::Abandoned => Err(NotDone::Abandoned),
+        Tried::Failed(failed) => Box::pin(finish(context, job, failed)).await,
+    }
+}
+
+/// What is done after the first attempt failed.
+async fn finish<H: Handler>(context: &Context<H>, job: Job, failed: Failed) -> Result<(), NotDone> {
+    match &context.order {
+        Order::Loose | Order::Head | Order::Replays(_) => {
+            settle(context, job, failed).await.map(drop)
+        }
+        Order::Key(partition) => {
+            let record = job.record.clone();
+            let left = settle(context, job, failed).await?;
+            context.park(partition.as_ref(), &record, &left).await
+        }
     }
 }
 

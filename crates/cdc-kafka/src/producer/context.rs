@@ -17,7 +17,7 @@ use super::token::Token;
 use crate::client::{self, BrokerReports};
 use crate::code::KafkaCode;
 use crate::error::Error;
-use crate::record::OwnedRecord;
+use crate::record::{OwnedRecord, Place};
 
 /// What librdkafka calls. Producers that take turns have their deliveries in common.
 #[derive(Default, Clone)]
@@ -148,6 +148,7 @@ impl ProducerContext for DeliveryContext {
         }
         let delivery = Delivery {
             sequence: token.sequence(),
+            place: result.is_ok().then(|| Place::of(message)),
             result,
             record,
             acknowledged_at: Instant::now(),

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use cdc_kafka::{
-    HeaderRef, InFlight, KafkaOptions, Limits, OrderedProducer, OutgoingRecord, Partition,
-    TimestampMillis,
+    HeaderRef, InFlight, KafkaOptions, Limits, Offset, OrderedProducer, OutgoingRecord, Partition,
+    Place, TimestampMillis,
 };
 
 use crate::reading::{Received, read_all};
@@ -69,6 +69,30 @@ async fn keeps_the_order_of_each_key_and_reports_each_record_once() {
         *next += KEYS;
     }
     assert_eq!(by_key.len(), KEYS);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn says_where_a_record_is_that_was_delivered() {
+    let topic = TestTopic::create("place", 2).await;
+    let mut sender = sender(Limits::default());
+    let mut sent = Vec::new();
+    for partition in [1, 0, 1, 1] {
+        let record = OutgoingRecord {
+            partition: Some(Partition(partition)),
+            ..record(&topic.name, b"k", b"v")
+        };
+        sent.push(sender.send(record).await);
+    }
+    sender.drain().await;
+    let places: Vec<_> = sent
+        .iter()
+        .map(|sequence| sender.deliveries[sequence].place.unwrap())
+        .collect();
+    let place = |partition, offset| Place {
+        partition: Partition(partition),
+        offset: Offset(offset),
+    };
+    assert_eq!(places, [place(1, 0), place(0, 0), place(1, 1), place(1, 2)]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

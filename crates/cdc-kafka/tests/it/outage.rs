@@ -74,6 +74,34 @@ async fn lets_go_of_a_broker_that_went_down() {
     assert!(sender.producer.close(QUICK).await);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn reports_what_is_given_up_as_it_was_sent_and_what_is_acknowledged_as_delivered() {
+    let (cluster, options) = mock("t");
+    let mut sender = Sender::new(OrderedProducer::new(&options, Limits::default()).unwrap());
+    let delivered = sender.send(record("t", b"k", b"here")).await;
+    sender.drain().await;
+    cluster.broker_down(-1).unwrap();
+    for number in 0..1_000_u32 {
+        sender.send(record("t", b"k", &number.to_be_bytes())).await;
+    }
+    let started = Instant::now();
+    sender.producer.give_up();
+    sender.drain().await;
+    let took = started.elapsed();
+    assert!(took < Duration::from_secs(1), "{took:?}");
+
+    assert!(sender.deliveries[&delivered].result.is_ok());
+    let given_up = sender.deliveries.values().skip(1);
+    let values = given_up.map(|delivery| {
+        let error = delivery.result.as_ref().unwrap_err();
+        assert_eq!(error.disposition(), Disposition::Rebuild, "{error:?}");
+        assert_eq!(delivery.place, None);
+        delivery.record.as_ref().unwrap().value.clone().unwrap()
+    });
+    let sent = (0..1_000_u32).map(|number| number.to_be_bytes().into());
+    assert!(values.eq(sent));
+}
+
 #[tokio::test]
 async fn reports_which_broker_gives_trouble() {
     let options = KafkaOptions::new("127.0.0.1:1");

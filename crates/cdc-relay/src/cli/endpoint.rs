@@ -53,6 +53,13 @@ pub(crate) enum EndpointAction {
                             cdc-relay endpoint deliveries --state unknown --json"
     )]
     Deliveries(EndpointDeliveries),
+    /// Lists requests and what was answered, the newest first.
+    #[command(
+        after_help = "Which requests are kept is said by `notify.attempt_log`: those that failed, if nothing else.\n\n\
+                            Examples:\n  cdc-relay endpoint attempts --endpoint billing\n  \
+                            cdc-relay endpoint attempts --event 4f0c… --json"
+    )]
+    Attempts(EndpointAttempts),
     /// Settles a delivery that is in doubt.
     #[command(after_help = "Example:\n  cdc-relay endpoint resolve EVENT team-chat --arrived")]
     Resolve(EndpointResolve),
@@ -164,6 +171,23 @@ pub(crate) struct EndpointDeliveries {
     #[arg(long, default_value = "100", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) limit: u32,
     /// Prints JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Arguments of `endpoint attempts`.
+#[derive(Debug, Args)]
+pub(crate) struct EndpointAttempts {
+    /// Only those to this endpoint.
+    #[arg(long, value_parser = endpoint_id)]
+    pub(crate) endpoint: Option<EndpointId>,
+    /// Only those of this event, as `webhook-id` has it.
+    #[arg(long)]
+    pub(crate) event: Option<String>,
+    /// At most this many.
+    #[arg(long, default_value = "100", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) limit: u32,
+    /// Prints JSON, with the beginning of each answer.
     #[arg(long)]
     pub(crate) json: bool,
 }

@@ -1,5 +1,6 @@
 //! `cdc-relay endpoint`: webhook endpoints, for people.
 
+mod attempts;
 mod deliveries;
 mod list;
 
@@ -83,6 +84,7 @@ pub(super) async fn run(arguments: &Endpoint, config: &Config) -> Result<(), Fai
             Ok(())
         }
         EndpointAction::Deliveries(arguments) => deliveries::list(arguments, &store, config).await,
+        EndpointAction::Attempts(arguments) => attempts::list(arguments, &store, config).await,
         EndpointAction::Resolve(arguments) => deliveries::resolve(arguments, &store, config).await,
     }
 }

@@ -1,12 +1,13 @@
 //! Puts the layers on top of each other and remembers where each value came from.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use figment::Figment;
 use figment::value::{Dict, Tag, Value};
 
 use super::setting::{Document, Setting, typed};
-use super::{Config, Invalid, mistake};
+use super::{Config, Invalid, mistake, value_file};
 use crate::cli::Assignment;
 use crate::error_code::ErrorCode;
 use crate::failure::Failure;
@@ -66,10 +67,9 @@ impl Layers {
         if let Some(path) = file {
             layers.add_file(path, &defaults)?;
         }
-        let mut environment: Vec<_> = environment.into_iter().collect();
-        environment.sort();
-        for (name, value) in environment {
-            layers.add_variable(&name, &value, &defaults)?;
+        let environment: BTreeMap<_, _> = environment.into_iter().collect();
+        for (name, value) in &environment {
+            layers.add_variable(name, value, &environment, &defaults)?;
         }
         for flag in flags {
             let path: Vec<String> = split_key(&flag.key);
@@ -114,8 +114,15 @@ impl Layers {
         Ok(())
     }
 
-    /// Variables without `__` are not settings (`CDC_LOG`), unless they are a setting with `_` for `__`.
-    fn add_variable(&mut self, name: &str, value: &str, defaults: &Dict) -> Result<(), Failure> {
+    /// Variables without `__` are not settings (`CDC_LOG`), unless they are a setting with `_` for `__`. One that ends with
+    /// `_FILE` names a file with the value.
+    fn add_variable(
+        &mut self,
+        name: &str,
+        value: &str,
+        environment: &BTreeMap<String, String>,
+        defaults: &Dict,
+    ) -> Result<(), Failure> {
         let Some(rest) = name.strip_prefix(PREFIX) else {
             return Ok(());
         };
@@ -140,7 +147,16 @@ impl Layers {
             }
             None => parts,
         };
-        self.add_setting(path, value, format!("env {name}"), defaults)
+        let origin = format!("env {name}");
+        let Some(key) = value_file::key_of(&path, defaults) else {
+            return self.add_setting(path, value, origin, defaults);
+        };
+        let direct = name.strip_suffix(value_file::SUFFIX);
+        if let Some(direct) = direct.filter(|direct| environment.contains_key(*direct)) {
+            return Err(mistake::given_twice(&key.join("."), direct, name));
+        }
+        let text = value_file::read(Path::new(value), name)?;
+        self.add_setting(key, &text, origin, defaults)
     }
 
     fn add_setting(
@@ -256,11 +272,11 @@ fn starts_with(path: &[String], prefix: &[&str]) -> bool {
             .all(|(part, expected)| part == expected)
 }
 
-fn is_free(path: &[String]) -> bool {
+pub(super) fn is_free(path: &[String]) -> bool {
     FREE_TABLES.iter().any(|free| starts_with(path, free))
 }
 
-fn find<'a>(dict: &'a Dict, path: &[String]) -> Option<&'a Value> {
+pub(super) fn find<'a>(dict: &'a Dict, path: &[String]) -> Option<&'a Value> {
     let (first, rest) = path.split_first()?;
     let value = dict.get(first)?;
     if rest.is_empty() {

@@ -54,6 +54,14 @@ pub(super) fn single_underscore(name: &str, right: &str) -> Failure {
     )
 }
 
+pub(super) fn given_twice(key: &str, variable: &str, other: &str) -> Failure {
+    Failure::new(
+        ErrorCode::InvalidValue,
+        format!("the setting `{key}` is given twice: by {variable} and by {other}"),
+        "unset one of the two environment variables",
+    )
+}
+
 pub(super) fn invalid_value(error: &figment::Error, origin: &str) -> Failure {
     let key = error.path.join(".");
     let secret = key.starts_with("postgres")

@@ -33,11 +33,32 @@ pub(crate) struct NotifyConfig {
     pub(crate) disable_after: Option<Span>,
     /// How old what is known of subscriptions and endpoints may be.
     pub(crate) cache_expiry: Span,
+    /// Which requests are kept.
+    pub(crate) attempt_log: AttemptLog,
     /// How long it is remembered who got what; longer than records are kept in Kafka.
     #[serde(deserialize_with = "span_or_never")]
     pub(crate) retention: Option<Span>,
     /// What secrets of endpoints are sealed with in the database, 32 bytes in base64; the first seals.
     pub(crate) secret_keys: Vec<String>,
+}
+
+/// Which requests are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum AttemptLog {
+    All,
+    Failed,
+    Off,
+}
+
+impl From<AttemptLog> for notifier::AttemptLog {
+    fn from(log: AttemptLog) -> Self {
+        match log {
+            AttemptLog::All => Self::All,
+            AttemptLog::Failed => Self::Failed,
+            AttemptLog::Off => Self::Off,
+        }
+    }
 }
 
 impl NotifyConfig {

@@ -1,15 +1,17 @@
 //! Section `[recover]`.
 
+mod ordering;
 mod retry;
 
 use std::fmt;
 use std::num::NonZeroUsize;
-use std::str::FromStr;
 
 use cdc_outbox::is_topic_name;
 use recovery::{DeadLetterTemplate, RetryTemplate};
 use serde::{Deserialize, Deserializer, de};
 
+pub(crate) use self::ordering::GroupOrdering;
+use self::ordering::{OnDeadHead, OrderingConfig};
 pub(crate) use self::retry::RetryConfig;
 use super::value::text;
 use super::{Invalid, Span, require};
@@ -32,9 +34,9 @@ pub(crate) struct ConsumerConfig {
     /// The topics that it reads; those of `[notify]` if it is the notifier's.
     #[serde(default)]
     pub(crate) topics: Vec<String>,
-    /// Whether a key's records wait for one of them that fails. There is one answer so far.
-    #[serde(default, rename = "ordering", deserialize_with = "text")]
-    _ordering: Ordering,
+    #[serde(default, deserialize_with = "text")]
+    ordering: OrderingConfig,
+    on_dead_head: Option<OnDeadHead>,
     /// How often and how long a record is tried.
     #[serde(default)]
     pub(crate) retry: RetryConfig,
@@ -49,10 +51,6 @@ pub(crate) struct ConsumerConfig {
     /// Its name in the group, for static membership.
     pub(crate) instance_id: Option<String>,
 }
-
-/// Records of a key don't wait for one that is in a retry topic.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-struct Ordering;
 
 /// Who is told of failures.
 #[derive(Clone, Deserialize)]
@@ -80,6 +78,14 @@ impl RecoverConfig {
                 "recover.consumer",
                 format!("name each group once, and not {:?} twice", consumer.group),
             )?;
+            require(
+                consumer.on_dead_head.is_none() || consumer.ordering == OrderingConfig::Key,
+                "recover.consumer",
+                format!(
+                    "have on_dead_head only beside ordering = \"key\", unlike that of {:?}",
+                    consumer.group
+                ),
+            )?;
             consumer.retry.plan().map_err(|error| {
                 Invalid::new(
                     "recover.consumer",
@@ -105,6 +111,16 @@ impl RecoverConfig {
     }
 }
 
+impl ConsumerConfig {
+    /// Whether a key's records wait for one of them that fails.
+    pub(crate) fn ordering(&self) -> GroupOrdering {
+        match self.ordering {
+            OrderingConfig::None => GroupOrdering::None,
+            OrderingConfig::Key => GroupOrdering::Key(self.on_dead_head.unwrap_or_default().into()),
+        }
+    }
+}
+
 impl fmt::Debug for AlertConfig {
     /// Without the URL: whoever has it can write to the chat.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -113,19 +129,6 @@ impl fmt::Debug for AlertConfig {
             .field("format", &self.format)
             .field("window", &self.window)
             .finish()
-    }
-}
-
-impl FromStr for Ordering {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "none" => Ok(Self),
-            _ => Err(format!(
-                "{text:?} is no ordering that this version has: \"none\""
-            )),
-        }
     }
 }
 

@@ -45,6 +45,7 @@ impl Failure {
                 "see the cause, remove it and start again: nothing of the record is committed",
             )
             .caused_by(*stopped),
+            Error::Order(error) => Self::from_order(error, config),
             Error::Task(source) => Self::internal("a consumer ended in a panic").caused_by(source),
         }
     }

@@ -57,14 +57,31 @@ impl KafkaSide {
         key: CheckpointKey,
     ) -> Result<Self, RelayError> {
         let topic = relay.config.relay.checkpoint_topic.as_str();
-        topics.find_checkpoints(topic).await?;
-        let mut complaints = Complaints::default();
         loop {
-            let error = match Self::connect(relay, &key).await {
+            // Side by side: with the topic there, to look for it costs no time of its own. It is also what says soon
+            // that Kafka is away.
+            let look = topics.find_checkpoints(topic);
+            let ((), opened) = tokio::try_join!(look, Self::insist(relay, &key))?;
+            // The topic was made just now, or the cluster is just starting and denies topics that it has.
+            if let Some(side) = opened {
+                return Ok(side);
+            }
+        }
+    }
+
+    /// Tries until Kafka answers; `None` if it has no topic for checkpoints.
+    async fn insist(relay: &Relay, key: &CheckpointKey) -> Result<Option<Self>, RelayError> {
+        let mut complaints = Complaints::default();
+        let mut login_refused = false;
+        loop {
+            let error = match Self::connect(relay, key).await {
                 Ok(side) => return Ok(side),
                 Err(error) if error.next() == super::error::Next::Reconnect => error,
+                // A broker that is just starting refuses users whom it will know in a moment.
+                Err(error) if error.refuses_login() && !login_refused => error,
                 Err(error) => return Err(error),
             };
+            login_refused = error.refuses_login();
             let failure = Failure::from_relay(error, &relay.config);
             complaints.about("Kafka", &failure);
             relay.state.failed(&failure);
@@ -72,7 +89,7 @@ impl KafkaSide {
         }
     }
 
-    async fn connect(relay: &Relay, key: &CheckpointKey) -> Result<Self, RelayError> {
+    async fn connect(relay: &Relay, key: &CheckpointKey) -> Result<Option<Self>, RelayError> {
         let producer = Producer::open(relay, key).await?;
         let topic = relay.config.relay.checkpoint_topic.as_str();
         let read = |source| RelayError::Kafka {
@@ -91,16 +108,15 @@ impl KafkaSide {
                     })?;
                 (Some(checkpoint), None)
             }
-            Latest::Absent | Latest::MissingTopic => {
-                (None, same_slot_elsewhere(relay, key).await.map_err(read)?)
-            }
+            Latest::MissingTopic => return Ok(None),
+            Latest::Absent => (None, same_slot_elsewhere(relay, key).await.map_err(read)?),
         };
-        Ok(Self {
+        Ok(Some(Self {
             producer,
             key: key.clone(),
             checkpoint,
             elsewhere,
-        })
+        }))
     }
 
     /// Writes a checkpoint before there are events, and waits until Kafka has it.

@@ -1,5 +1,5 @@
 //! What an ordinary connection, beside the stream, tells about the server while the slot is held: that it is shutting
-//! down, and how far the slot's `catalog_xmin` has come.
+//! down, how much log the slot keeps, and how far its `catalog_xmin` has come.
 //!
 //! The server ends ordinary connections at once when it shuts down, and then waits for its walsenders. One that is stuck
 //! in sending to a relay that does not read says nothing to the stream.
@@ -9,6 +9,7 @@
 //! confirmed that place (`LogicalIncreaseXminForSlot`, `LogicalConfirmReceivedLocation`). So the number divides the rows of
 //! a table into those that Kafka has for certain and those that have to be looked for, and it is in each checkpoint.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use pg_replication::pgoutput::Xid;
@@ -16,6 +17,9 @@ use pg_replication::{Client, ConnectOptions, SlotName, connect_client};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+
+use crate::metric::{self, SlotLog};
+use crate::shard::Shard;
 
 /// What lies between two looks may have to be compared with Kafka one by one, should the slot be lost.
 const INTERVAL: Duration = Duration::from_secs(10);
@@ -28,20 +32,21 @@ const ADMIN_SHUTDOWN: &str = "57P01";
 pub(super) struct ServerWatch {
     horizon: watch::Receiver<Option<Xid>>,
     stopping: CancellationToken,
+    shard: Option<Shard>,
     /// Ends with this value.
     _task: JoinSet<()>,
 }
 
 impl ServerWatch {
     /// To be started when the slot is held: before, somebody else could move it.
-    pub(super) fn start(options: ConnectOptions, slot: SlotName) -> Self {
+    pub(super) fn start(options: ConnectOptions, slot: SlotName, shard: Option<Shard>) -> Self {
         let (sender, horizon) = watch::channel(None);
         let stopping = CancellationToken::new();
         let told = stopping.clone();
         let mut task = JoinSet::new();
         task.spawn(async move {
             loop {
-                let error = watch_server(&options, &slot, &sender).await;
+                let Err(error) = watch_server(&options, &slot, shard, &sender).await;
                 if error
                     .sql_state()
                     .is_some_and(|state| state.as_str() == ADMIN_SHUTDOWN)
@@ -56,6 +61,7 @@ impl ServerWatch {
         Self {
             horizon,
             stopping,
+            shard,
             _task: task,
         }
     }
@@ -72,38 +78,65 @@ impl ServerWatch {
     }
 }
 
+impl Drop for ServerWatch {
+    /// From now on the slot may be another relay's, and what was seen of it gets old.
+    fn drop(&mut self) {
+        metric::observe_slot(SlotLog::default(), self.shard);
+    }
+}
+
 /// Looks until the connection ends.
 async fn watch_server(
     options: &ConnectOptions,
     slot: &SlotName,
+    shard: Option<Shard>,
     horizon: &watch::Sender<Option<Xid>>,
-) -> pg_replication::Error {
-    let mut client = match connect_client(options).await {
-        Ok(client) => client,
-        Err(error) => return error,
-    };
+) -> Result<Infallible, pg_replication::Error> {
+    let mut client = connect_client(options).await?;
     loop {
-        match look(&client, slot).await {
-            Ok(Some(xid)) => {
+        if let Some(seen) = look(&client, slot).await? {
+            metric::observe_slot(seen.log, shard);
+            if let Some(xid) = seen.horizon {
                 horizon.send_replace(Some(xid));
             }
-            Ok(None) => {}
-            Err(error) => return error,
         }
         tokio::select! {
-            error = client.ended() => return error,
+            error = client.ended() => return Err(error),
             () = tokio::time::sleep(INTERVAL) => {}
         }
     }
 }
 
-async fn look(client: &Client, slot: &SlotName) -> Result<Option<Xid>, pg_replication::Error> {
-    let row = client
-        .query_opt(
-            "SELECT catalog_xmin::text FROM pg_catalog.pg_replication_slots WHERE slot_name = $1::text::name",
-            &[&slot.as_str()],
-        )
-        .await?;
-    let text = row.and_then(|row| row.get::<_, Option<String>>(0));
-    Ok(text.and_then(|text| text.parse().ok()).map(Xid))
+/// The slot at one moment.
+#[derive(Debug)]
+struct Seen {
+    horizon: Option<Xid>,
+    log: SlotLog,
+}
+
+const LOOK: &str = "
+    WITH log AS (
+        SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_receive_lsn()
+                    ELSE pg_catalog.pg_current_wal_lsn() END AS ends
+    )
+    SELECT catalog_xmin::text,
+           pg_catalog.pg_wal_lsn_diff(log.ends, confirmed_flush_lsn)::float8,
+           pg_catalog.pg_wal_lsn_diff(log.ends, restart_lsn)::float8,
+           safe_wal_size::float8
+      FROM log, pg_catalog.pg_replication_slots WHERE slot_name = $1::text::name";
+
+/// `None` when there is no such slot.
+async fn look(client: &Client, slot: &SlotName) -> Result<Option<Seen>, pg_replication::Error> {
+    let row = client.query_opt(LOOK, &[&slot.as_str()]).await?;
+    Ok(row.map(|row| Seen {
+        horizon: row
+            .get::<_, Option<String>>(0)
+            .and_then(|text| text.parse().ok())
+            .map(Xid),
+        log: SlotLog {
+            lag_bytes: row.get(1),
+            retained_bytes: row.get(2),
+            safe_bytes: row.get(3),
+        },
+    }))
 }

@@ -2,15 +2,17 @@
 
 use recovery::{Creation, Names, Settings};
 
-use crate::config::{Config, ConsumerConfig, RetryConfig};
+use crate::config::{Config, ConsumerConfig, GroupOrdering, RetryConfig};
 use crate::error_code::ErrorCode;
 use crate::failure::Failure;
 
 /// A consumer group: how it is run, and what its topics are called.
 #[derive(Debug, Clone)]
 pub(crate) struct GroupPlan {
+    /// Its ordering is that of a runner; what is configured stands in `ordering`.
     pub(crate) settings: Settings,
     pub(crate) names: Names,
+    pub(crate) ordering: GroupOrdering,
 }
 
 impl GroupPlan {
@@ -60,7 +62,12 @@ impl GroupPlan {
             settings.concurrency = consumer.concurrency.unwrap_or(settings.concurrency);
         }
         let names = settings.names().map_err(|error| refused(group, error))?;
-        Ok(Self { settings, names })
+        let ordering = consumer.map_or(GroupOrdering::None, ConsumerConfig::ordering);
+        Ok(Self {
+            settings,
+            names,
+            ordering,
+        })
     }
 }
 
@@ -71,7 +78,7 @@ const FAN_OUT: std::num::NonZeroUsize = std::num::NonZeroUsize::MIN.saturating_a
 ///
 /// # Errors
 ///
-/// One that reads no topic, or topics that cannot be called so.
+/// One that reads no topic, topics that cannot be called so, or one that is to keep an order and does not run here.
 pub(crate) fn collected(config: &Config) -> Result<Vec<GroupPlan>, Failure> {
     let mut groups = Vec::new();
     if !config.notify.topics.is_empty() {
@@ -89,6 +96,16 @@ pub(crate) fn collected(config: &Config) -> Result<Vec<GroupPlan>, Failure> {
                     consumer.group
                 ),
                 "leave its topics out: the notifier's group reads those of [notify]",
+            ));
+        }
+        if consumer.ordering() != GroupOrdering::None {
+            return Err(Failure::new(
+                ErrorCode::InvalidValue,
+                format!(
+                    "`recover.consumer` has ordering = \"key\" for the group {:?}, which does not run here",
+                    consumer.group
+                ),
+                "leave `ordering` out: the program that runs the group decides it",
             ));
         }
         if consumer.topics.is_empty() {

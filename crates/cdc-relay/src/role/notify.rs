@@ -16,9 +16,10 @@ use webhook::{Client, Guard, GuardSettings, Ports};
 use self::disabled::TellDisabled;
 use self::last_resort::Keeper;
 use super::collect::alert_sink;
+use super::lanes::Lanes;
 use super::{GroupPlan, NotifyState};
 use crate::complaints::Complaints;
-use crate::config::Config;
+use crate::config::{Config, GroupOrdering};
 use crate::error_code::ErrorCode;
 use crate::failure::Failure;
 
@@ -50,6 +51,7 @@ pub(crate) async fn run(
     let GroupPlan {
         mut settings,
         names,
+        ordering,
     } = GroupPlan::of_notifier(config)?;
     let timeout = config.notify.timeout.get();
     settings.stop_deadline = timeout + STOP_MARGIN;
@@ -61,12 +63,23 @@ pub(crate) async fn run(
         timeout,
         cache_expiry: config.notify.cache_expiry.get(),
         disable_after: config.notify.disable_after.map(|span| span.get()),
+        attempt_log: config.notify.attempt_log.into(),
         ..notifier::Settings::default()
     };
     let notifier = tokio::select! {
         started = start(config, &store, &client, &alerts, behaviour) => Arc::new(started?),
         () = shutdown.cancelled() => return Ok(()),
     };
+    let lanes = match ordering {
+        GroupOrdering::None => None,
+        GroupOrdering::Key(dead_head) => tokio::select! {
+            lanes = Lanes::open(config, names.group(), dead_head, settings.stop_deadline) => Some(lanes?),
+            () = shutdown.cancelled() => return Ok(()),
+        },
+    };
+    if let Some(lanes) = &lanes {
+        settings.ordering = lanes.ordering();
+    }
     let (keeper, writer) = Keeper::new(store.clone(), &names);
     let runner = Runner::new(config.kafka.options(), settings, Arc::clone(&notifier))
         .map_err(|error| Failure::from_recovery(error, config))?
@@ -80,8 +93,14 @@ pub(crate) async fn run(
         ended.cancel();
         ran
     };
-    let (ran, (), (), ()) = tokio::join!(
+    let watching = async {
+        if let Some(lanes) = &lanes {
+            lanes.watch(config, &ended).await;
+        }
+    };
+    let (ran, (), (), (), ()) = tokio::join!(
         running,
+        watching,
         writer.run(),
         telling.run(&ended),
         prune(config, &store, &ended)

@@ -20,6 +20,7 @@ mod doctor;
 mod emit;
 mod endpoints;
 mod init;
+mod metrics;
 mod recover;
 mod relay;
 mod replay;

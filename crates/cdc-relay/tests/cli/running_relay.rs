@@ -1,4 +1,4 @@
-//! A relay that runs while a test looks at it.
+//! A relay, or another role, that runs while a test looks at it.
 
 use std::net::TcpListener;
 use std::process::Stdio;
@@ -17,7 +17,7 @@ use crate::services;
 pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// A running `cdc-relay relay`, killed when dropped.
+/// A running `cdc-relay relay` or another role, killed when dropped.
 #[derive(Debug)]
 pub(crate) struct RunningRelay {
     child: Child,
@@ -29,6 +29,15 @@ pub(crate) struct RunningRelay {
 impl RunningRelay {
     /// Starts one with the settings of [`TestDatabase::run_with`].
     pub(crate) fn start(database: &TestDatabase, more: &[(&str, &str)]) -> Self {
+        Self::start_role(&["relay"], database, more)
+    }
+
+    /// The same for the command `role`.
+    pub(crate) fn start_role(
+        role: &[&str],
+        database: &TestDatabase,
+        more: &[(&str, &str)],
+    ) -> Self {
         let address = TcpListener::bind("127.0.0.1:0")
             .unwrap()
             .local_addr()
@@ -43,7 +52,7 @@ impl RunningRelay {
         ];
         environment.extend_from_slice(more);
         let log = tempfile::NamedTempFile::new().unwrap();
-        let child = command(&["relay"], &environment)
+        let child = command(role, &environment)
             .stdout(Stdio::null())
             .stderr(log.reopen().unwrap())
             .spawn()
@@ -83,6 +92,12 @@ impl RunningRelay {
                 of_this.then(|| value.parse::<f64>().unwrap())
             })
             .sum()
+    }
+
+    /// Whether it exports this metric.
+    pub(crate) async fn shows(&self, name: &str) -> bool {
+        let body = get(&self.address, "/metrics").await.unwrap_or_default();
+        body.lines().any(|line| line.starts_with(name))
     }
 
     /// What it has logged.

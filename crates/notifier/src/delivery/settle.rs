@@ -27,6 +27,8 @@ pub(crate) struct Settlement {
     pub(crate) excerpt: Option<String>,
     /// Where its record is, if it did not arrive.
     pub(crate) origin: Option<String>,
+    /// How long the request took, if it is to be kept.
+    pub(crate) logged: Option<Duration>,
 }
 
 /// Writes down what became of the deliveries of one process, however long the database is away.
@@ -37,19 +39,25 @@ pub(crate) struct Settling {
 }
 
 /// Only the holder says what became of it, with one exception: that it arrived is a fact, whoever heard it, and settles
-/// a doubt.
+/// a doubt. A request is kept whoever holds its delivery; the statement may be sent twice.
 const SQL: &str = "
     WITH durable AS MATERIALIZED (SELECT set_config('synchronous_commit', 'on', true) AS setting),
+    given AS MATERIALIZED (
+        SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9) WITH ORDINALITY
+               AS given (event_id, endpoint_id, epoch, state, status, code, excerpt, origin, milliseconds, place)),
     settled AS (
         UPDATE cdc.delivery AS held
            SET state = given.state, owner = NULL, lease_until = NULL, status = given.status, code = given.code,
                excerpt = given.excerpt, origin = given.origin, changed_at = now()
-          FROM durable, unnest($1, $2, $3, $4, $5, $6, $7, $8) WITH ORDINALITY
-               AS given (event_id, endpoint_id, epoch, state, status, code, excerpt, origin, place)
+          FROM durable, given
          WHERE held.event_id = given.event_id AND held.endpoint_id = given.endpoint_id
-           AND (held.state = 'claimed' AND held.owner = $9 AND held.epoch = given.epoch
+           AND (held.state = 'claimed' AND held.owner = $10 AND held.epoch = given.epoch
                 OR given.state = 'delivered' AND held.state <> 'delivered')
-        RETURNING given.place)
+        RETURNING given.place),
+    logged AS (
+        INSERT INTO cdc.attempt (event_id, endpoint_id, epoch, milliseconds, status, code, excerpt)
+        SELECT event_id, endpoint_id, epoch, milliseconds, status, code, excerpt FROM given WHERE milliseconds IS NOT NULL
+            ON CONFLICT DO NOTHING)
     SELECT place FROM settled";
 
 impl Work for Settling {
@@ -98,6 +106,13 @@ impl Settling {
         let excerpts: Vec<Option<&str>> =
             items.iter().map(|item| item.excerpt.as_deref()).collect();
         let origins: Vec<Option<&str>> = items.iter().map(|item| item.origin.as_deref()).collect();
+        let took: Vec<Option<i32>> = items
+            .iter()
+            .map(|item| {
+                item.logged
+                    .map(|took| i32::try_from(took.as_millis()).unwrap_or(i32::MAX))
+            })
+            .collect();
         let owner = &*self.owner.0;
         let rows = self
             .session
@@ -113,6 +128,7 @@ impl Settling {
                     (&codes, Type::TEXT_ARRAY),
                     (&excerpts, Type::TEXT_ARRAY),
                     (&origins, Type::TEXT_ARRAY),
+                    (&took, Type::INT4_ARRAY),
                     (&owner, Type::TEXT),
                 ],
             )

@@ -21,6 +21,7 @@ use crate::in_flight::Held;
 use crate::lanes::Place;
 use crate::metric;
 use crate::outcome::{Outcome, sign};
+use crate::settings::AttemptLog;
 
 /// Codes of deliveries that were not even tried.
 const IN_FLIGHT: ErrorCode = ErrorCode::from_static("delivery-in-flight");
@@ -51,6 +52,8 @@ pub(super) enum Ended {
 /// What is written down of an attempt, besides its state.
 #[derive(Debug, Default)]
 struct Report {
+    /// How long the request took, if it is to be kept.
+    logged: Option<Duration>,
     status: Option<u16>,
     code: Option<String>,
     excerpt: Option<String>,
@@ -110,7 +113,7 @@ impl Shared {
             &held,
             epoch,
             outcome.state(),
-            Report::of(&attempt, outcome),
+            Report::of(&attempt, outcome, self.settings.attempt_log),
         );
         if let Err(ended) = self.settle(settlement, &mut held).await {
             return ended;
@@ -339,7 +342,7 @@ impl Ended {
 }
 
 impl Report {
-    fn of(attempt: &Attempt, outcome: Outcome) -> Self {
+    fn of(attempt: &Attempt, outcome: Outcome, log: AttemptLog) -> Self {
         let arrived = outcome == Outcome::Delivered;
         let excerpt = attempt
             .result
@@ -348,6 +351,7 @@ impl Report {
             .filter(|_| !arrived)
             .map(|answer| bounded(&answer.excerpt));
         Self {
+            logged: log.keeps(arrived).then_some(attempt.duration),
             status: attempt.status().map(|status| status.as_u16()),
             code: (!arrived).then(|| attempt.code().as_str().to_owned()),
             excerpt: excerpt.filter(|text| !text.is_empty()),
@@ -366,6 +370,7 @@ impl Settlement {
             code: report.code,
             excerpt: report.excerpt,
             origin: (!arrived).then(|| event.origin.clone()),
+            logged: report.logged,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use webhook::{Attempt, Body, Client, ExtraHeaders, FormatError, Message, Request};
+use webhook::{Attempt, Body, Client, FormatError, Message, Request};
 
 use crate::directory::Destination;
 use crate::event::Event;
@@ -34,7 +34,7 @@ impl Event {
                 at: SystemTime::now(),
                 secrets: destination.secrets.as_ref(),
                 body,
-                headers: &ExtraHeaders::default(),
+                headers: &self.trace,
             })
             .await
     }

@@ -2,7 +2,10 @@
 
 use std::ops::Deref;
 
-const MIGRATIONS: [&str; 1] = [include_str!("../../../../sql/V7__notifier.sql")];
+const MIGRATIONS: [&str; 2] = [
+    include_str!("../../../../sql/V7__notifier.sql"),
+    include_str!("../../../../sql/V9__attempts.sql"),
+];
 
 /// A database that goes away with this value.
 #[derive(Debug)]

@@ -1,6 +1,7 @@
 //! Against a real PostgreSQL and a real HTTP server.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod attempts;
 mod crash;
 mod database;
 mod endpoints;

@@ -22,7 +22,10 @@ use webhook::{
     Class, Client, ExtraHeaders, Format, Guard, GuardSettings, Message, Request, WebhookId,
 };
 
-const MIGRATION: &str = include_str!("../../../../sql/V7__notifier.sql");
+const MIGRATIONS: [&str; 2] = [
+    include_str!("../../../../sql/V7__notifier.sql"),
+    include_str!("../../../../sql/V9__attempts.sql"),
+];
 const ENDPOINTS: usize = 10_000;
 const IN_FLIGHT: usize = 256;
 
@@ -52,7 +55,9 @@ async fn with_database<F: Future<Output = ()>>(name: &str, test: impl FnOnce(Con
     execute(&shared(), &format!("CREATE DATABASE {name}")).await;
     let options = shared().with_database(&name);
     execute(&options, "CREATE SCHEMA cdc").await;
-    execute(&options, MIGRATION).await;
+    for migration in MIGRATIONS {
+        execute(&options, migration).await;
+    }
     test(options).await;
     execute(&shared(), &format!("DROP DATABASE {name} WITH (FORCE)")).await;
 }

@@ -25,6 +25,8 @@ pub struct LaneStats {
     pub dead_events: u64,
     /// For how long the lane that is due the longest is due; zero when none is.
     pub overdue: Duration,
+    /// For how long the lane that is open the longest is open; zero when none is.
+    pub oldest: Duration,
 }
 
 /// An event that was given up, without its payload.
@@ -56,7 +58,8 @@ const STATS: &str = "\
            coalesce(sum(events), 0)::bigint AS waiting_events,
            (SELECT count(*) FROM cdc.lane_event
              WHERE consumer_group = $1 AND status IN ('skipped', 'dead_lettered')) AS dead_events,
-           greatest(extract(epoch FROM now() - min(due_at) FILTER (WHERE lease_token IS NULL)), 0)::float8 AS overdue
+           greatest(extract(epoch FROM now() - min(due_at) FILTER (WHERE lease_token IS NULL)), 0)::float8 AS overdue,
+           greatest(extract(epoch FROM now() - min(opened_at) FILTER (WHERE events > 0)), 0)::float8 AS oldest
       FROM cdc.lane
      WHERE consumer_group = $1";
 
@@ -87,13 +90,17 @@ impl PostgresLanes {
             return Ok(LaneStats::default());
         };
         let count = |name| column::<i64>(row, name).map(i64::unsigned_abs);
-        let overdue: Option<f64> = column(row, "overdue")?;
+        let seconds = |name| {
+            let seconds: Option<f64> = column(row, name)?;
+            Ok(Duration::try_from_secs_f64(seconds.unwrap_or_default()).unwrap_or_default())
+        };
         Ok(LaneStats {
             open_lanes: count("open_lanes")?,
             held_lanes: count("held_lanes")?,
             waiting_events: count("waiting_events")?,
             dead_events: count("dead_events")?,
-            overdue: Duration::try_from_secs_f64(overdue.unwrap_or_default()).unwrap_or_default(),
+            overdue: seconds("overdue")?,
+            oldest: seconds("oldest")?,
         })
     }
 

@@ -1,9 +1,10 @@
 //! What operators do with events of lanes.
 
-use cdc_event::KafkaPosition;
+use cdc_event::{KafkaPosition, PartId, Record};
 use tokio_postgres::types::Type;
 
 use super::PostgresLanes;
+use super::put::headers;
 use super::row::{column, position};
 use crate::error::Error;
 use crate::lane_id::LaneId;
@@ -46,6 +47,34 @@ impl Action {
 }
 
 impl PostgresLanes {
+    /// Tries a record again that was given up, with this value and these headers.
+    pub(super) async fn put_back(&self, group: &str, record: &Record) -> Result<Operated, Error> {
+        let origin = &record.origin;
+        let part = record.part.as_ref().map_or("", PartId::as_str);
+        let alone = LaneId::by_itself(group, origin, part);
+        let (names, values) = headers(record);
+        let rows = self
+            .client()
+            .await?
+            .query_typed(
+                "SELECT cdc.lane_replay($1, $2, $3, $4, $5, $6, $7, $8, $9) AS answer",
+                &[
+                    (&group, Type::TEXT),
+                    (&origin.topic, Type::TEXT),
+                    (&origin.partition, Type::INT4),
+                    (&origin.offset, Type::INT8),
+                    (&part, Type::TEXT),
+                    (&alone.as_bytes(), Type::BYTEA),
+                    (&record.value, Type::BYTEA),
+                    (&names, Type::TEXT_ARRAY),
+                    (&values, Type::BYTEA_ARRAY),
+                ],
+            )
+            .await
+            .map_err(Error::while_("put a record back into its lane"))?;
+        operated(&rows)
+    }
+
     /// Does something with an event. `actor` is who does it; `note`, of which 4096 bytes are kept, is why.
     ///
     /// May be dropped and done again: what is done is done once.
@@ -91,15 +120,19 @@ impl PostgresLanes {
             )
             .await
             .map_err(Error::while_("change an event of a lane"))?;
-        let answer: Option<&str> = rows.first().map(|row| column(row, "answer")).transpose()?;
-        match answer {
-            Some("done") => Ok(Operated::Done),
-            Some("busy") => Ok(Operated::Busy),
-            Some("gone") => Ok(Operated::Gone),
-            other => Err(Error::unreadable(
-                "answer",
-                format!("{other:?} is no answer"),
-            )),
-        }
+        operated(&rows)
+    }
+}
+
+fn operated(rows: &[tokio_postgres::Row]) -> Result<Operated, Error> {
+    let answer: Option<&str> = rows.first().map(|row| column(row, "answer")).transpose()?;
+    match answer {
+        Some("done") => Ok(Operated::Done),
+        Some("busy") => Ok(Operated::Busy),
+        Some("gone" | "unknown") => Ok(Operated::Gone),
+        other => Err(Error::unreadable(
+            "answer",
+            format!("{other:?} is no answer"),
+        )),
     }
 }

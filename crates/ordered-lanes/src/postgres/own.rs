@@ -40,14 +40,16 @@ const FORGET: &str = "\
     RETURNING lane.id, lane.last_offset";
 
 /// Waits for what owners are doing, and fences them.
-const FENCE: &str =
-    "UPDATE cdc.lane_owner SET epoch = epoch + 1 WHERE consumer_group = $1 AND topic = $2";
+const FENCE: &str = "\
+    UPDATE cdc.lane_owner SET epoch = epoch + 1
+     WHERE consumer_group = $1 AND topic = $2 AND ($3::integer IS NULL OR partition = $3)";
 
 const RESET: &str = "\
     WITH empty AS (
-        DELETE FROM cdc.lane WHERE consumer_group = $1 AND topic = $2 AND events = 0)
+        DELETE FROM cdc.lane
+         WHERE consumer_group = $1 AND topic = $2 AND ($3::integer IS NULL OR partition = $3) AND events = 0)
     UPDATE cdc.lane SET last_offset = -1, generation = generation + 1
-     WHERE consumer_group = $1 AND topic = $2 AND events > 0
+     WHERE consumer_group = $1 AND topic = $2 AND ($3::integer IS NULL OR partition = $3) AND events > 0
     RETURNING id";
 
 impl PostgresLanes {
@@ -62,11 +64,28 @@ impl PostgresLanes {
     ///
     /// [`Error::Postgres`].
     pub async fn reset_offsets(&self, group: &str, topic: &str) -> Result<usize, Error> {
+        self.begin_anew(group, topic, None).await
+    }
+
+    /// Of all partitions, or of one.
+    pub(super) async fn begin_anew(
+        &self,
+        group: &str,
+        topic: &str,
+        partition: Option<i32>,
+    ) -> Result<usize, Error> {
         let client = self.client().await?;
         let mut open = 0;
         for sql in [FENCE, RESET] {
             let rows = client
-                .query_typed(sql, &[(&group, Type::TEXT), (&topic, Type::TEXT)])
+                .query_typed(
+                    sql,
+                    &[
+                        (&group, Type::TEXT),
+                        (&topic, Type::TEXT),
+                        (&partition, Type::INT4),
+                    ],
+                )
                 .await
                 .map_err(Error::while_("forget the offsets of a topic"))?;
             open = rows.len();

@@ -34,15 +34,7 @@ impl PostgresLanes {
             partition,
             partition_count,
         } = &owner.assignment;
-        let headers = record.headers.as_slice();
-        let names: Vec<Cow<'_, str>> = headers
-            .iter()
-            .map(|header| storable(&header.name))
-            .collect();
-        let values: Vec<Option<&[u8]>> = headers
-            .iter()
-            .map(|header| header.value.as_deref())
-            .collect();
+        let (names, values) = headers(record);
         let left: Option<Value> =
             remainders.map(|(left, policy)| remainders::to_json(left, policy));
         let due = remainders
@@ -85,6 +77,14 @@ impl PostgresLanes {
             )),
         }
     }
+}
+
+/// Names and values, as the functions of the database take them.
+pub(super) fn headers(record: &Record) -> (Vec<Cow<'_, str>>, Vec<Option<&[u8]>>) {
+    let headers = record.headers.as_slice().iter();
+    headers
+        .map(|header| (storable(&header.name), header.value.as_deref()))
+        .unzip()
 }
 
 /// Kafka's clients take NUL for the end of a name, and no text in PostgreSQL can hold it.

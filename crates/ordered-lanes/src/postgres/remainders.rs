@@ -14,6 +14,7 @@ pub(super) fn to_json(remainders: &[Remainder], policy: DeadHead) -> Value {
             "part": remainder.part.as_ref().map_or("", |part| part.as_str()),
             "status": remainder.status(policy).as_str(),
             "attempts": i32::try_from(attempt.number.get()).unwrap_or(i32::MAX),
+            "delays": remainder.delays,
             "first_failed": attempt.first_failed_at.and_then(|at| seconds(at, now)),
             "code": remainder.error.code(),
             "message": remainder.error.message(),

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use cdc_event::{Headers, KafkaPosition, PartId, Record};
+use cdc_event::{Headers, KafkaPosition, PartId, Record, Turn};
 use tokio_postgres::Row;
 use tokio_postgres::types::FromSql;
 
@@ -10,10 +10,10 @@ use crate::error::Error;
 use crate::lane_id::LaneId;
 use crate::store::{LaneEventId, ParkedEvent};
 
-/// What [`parked_event`] reads, besides `lane.abandoned`.
+/// What [`parked_event`] reads, besides `lane.abandoned` and `given_up`.
 pub(super) const EVENT: &str = "event.id, event.origin_topic, event.origin_partition, event.origin_offset, event.part, \
      event.key, event.value, event.header_names, event.header_values, event.record_timestamp, event.attempts, \
-     event.first_failed_at";
+     event.delays, event.first_failed_at";
 
 /// A column of a row; its name is one that the statement gives.
 pub(super) fn column<'a, T: FromSql<'a>>(row: &'a Row, name: &'static str) -> Result<T, Error> {
@@ -44,7 +44,7 @@ pub(super) fn part(row: &Row) -> Result<Option<PartId>, Error> {
         .map_err(|error| Error::unreadable("part", error))
 }
 
-/// From [`EVENT`] and `lane.abandoned`.
+/// From [`EVENT`], `lane.abandoned` and `given_up`.
 pub(super) fn parked_event(row: &Row) -> Result<ParkedEvent, Error> {
     let names: Vec<String> = column(row, "header_names")?;
     let values: Vec<Option<Vec<u8>>> = column(row, "header_values")?;
@@ -53,7 +53,9 @@ pub(super) fn parked_event(row: &Row) -> Result<ParkedEvent, Error> {
         headers.push(name, value);
     }
     let attempts: i32 = column(row, "attempts")?;
+    let delays: i32 = column(row, "delays")?;
     let abandoned: i32 = column(row, "abandoned")?;
+    let given_up: bool = column(row, "given_up")?;
     let first_failed_at: Option<SystemTime> = column(row, "first_failed_at")?;
     Ok(ParkedEvent {
         id: LaneEventId::new(column(row, "id")?),
@@ -66,7 +68,9 @@ pub(super) fn parked_event(row: &Row) -> Result<ParkedEvent, Error> {
             timestamp_ms: column(row, "record_timestamp")?,
         },
         attempts: attempts.unsigned_abs(),
+        delays: u16::try_from(delays).unwrap_or(u16::MAX),
         abandoned: abandoned.unsigned_abs(),
         first_failed_at,
+        turn: if given_up { Turn::GiveUp } else { Turn::Try },
     })
 }

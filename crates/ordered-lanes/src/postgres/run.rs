@@ -7,12 +7,12 @@ use serde_json::Value;
 use tokio_postgres::types::Type;
 
 use super::row::{EVENT, column, lane_id, parked_event};
-use super::{PostgresLanes, remainders};
+use super::{Operated, PostgresLanes, remainders};
 use crate::assignment::{Assignment, Ownership};
 use crate::error::Error;
 use crate::lane_id::LaneId;
 use crate::remainder::{DeadHead, Remainder, first_due};
-use crate::store::{Appended, Head, LaneEventId, LaneStore, Lease, Rest, TakenOver};
+use crate::store::{Appended, LaneEventId, LaneStore, Lease, Next, Rest, TakenOver};
 
 const CLAIM: &str = "\
     WITH due AS MATERIALIZED (
@@ -32,7 +32,7 @@ const CLAIM: &str = "\
 /// Of the parts of one record the one that was tried least: none keeps the others waiting for good.
 fn head() -> String {
     format!(
-        "SELECT {EVENT}, lane.abandoned
+        "SELECT {EVENT}, lane.abandoned, event.attempts = 0 AND event.position <= lane.dead_through AS given_up
            FROM cdc.lane
            LEFT JOIN LATERAL (
                 SELECT *
@@ -97,6 +97,22 @@ impl LaneStore for PostgresLanes {
         self.remove(owner, committed, limit).await
     }
 
+    async fn restart(&self, assignment: &Assignment) -> Result<(), Error> {
+        let Assignment {
+            group,
+            topic,
+            partition,
+            ..
+        } = assignment;
+        self.begin_anew(group, topic, Some(*partition))
+            .await
+            .map(drop)
+    }
+
+    async fn replay(&self, group: &str, record: &Record) -> Result<Operated, Error> {
+        self.put_back(group, record).await
+    }
+
     async fn claim(&self, group: &str, limit: usize, lease: Duration) -> Result<Vec<Lease>, Error> {
         let rows = self
             .client()
@@ -120,7 +136,7 @@ impl LaneStore for PostgresLanes {
         rows.iter().map(lease).collect()
     }
 
-    async fn head(&self, lease: &Lease) -> Result<Head, Error> {
+    async fn head(&self, lease: &Lease) -> Result<Next, Error> {
         let rows = self
             .client()
             .await?
@@ -135,8 +151,8 @@ impl LaneStore for PostgresLanes {
             .map_err(Error::while_("read the head of a lane"))?;
         let row = rows.first().ok_or(Error::LeaseLost)?;
         match column::<Option<i64>>(row, "id")? {
-            Some(_) => Ok(Head::Event(Box::new(parked_event(row)?))),
-            None => Ok(Head::Held),
+            Some(_) => Ok(Next::Event(Box::new(parked_event(row)?))),
+            None => Ok(Next::Held),
         }
     }
 

@@ -1,32 +1,31 @@
 //! One lane, from its claim until it is let go.
 
-use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cdc_event::{Attempt, Backoff, ErrorCode, Failure, Handler, HandlerError};
+use cdc_event::{
+    Backoff, Fate, HandlerError, Head, HeadHandler, KafkaPosition, NotDealt, Unfinished,
+};
 use metrics::counter;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, error, warn};
+use tracing::{debug, warn};
 
-use super::Causes;
-use super::caught::caught;
+use super::{Causes, WorkerSettings};
 use crate::claimed::ClaimedLane;
 use crate::error::{Disposition, Error};
+use crate::held::tell_held;
 use crate::metric;
-use crate::remainder::{DeadHead, Fate, Remainder};
-use crate::schedule::{Schedule, remainders};
-use crate::store::{LaneStore, ParkedEvent, Rest};
+use crate::remainder::{DeadHead, Remainder};
+use crate::store::{LaneEventId, LaneStore, Rest};
 
 /// Pauses before what came of an attempt is written again.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(500));
 /// A lease is renewed after this part of its time, so that one renewal may fail.
 const RENEWALS: u32 = 3;
 
-pub(super) struct LaneRun<H, D> {
-    pub(super) handler: Arc<H>,
-    pub(super) schedule: Arc<D>,
+pub(super) struct LaneRun {
+    pub(super) heads: Arc<dyn HeadHandler>,
     pub(super) turn: Duration,
     pub(super) dead_head: DeadHead,
     pub(super) group: String,
@@ -36,9 +35,16 @@ pub(super) struct LaneRun<H, D> {
     pub(super) abandon: CancellationToken,
 }
 
+/// The handler cannot go on.
+#[derive(Debug)]
+pub(super) struct Fatal {
+    pub(super) origin: KafkaPosition,
+    pub(super) error: HandlerError,
+}
+
 /// What came of an attempt.
 enum Attempted {
-    Ended(Result<(), Failure>),
+    Ended(Result<Vec<Unfinished>, NotDealt>),
     /// The lease could not be kept.
     Lost,
     /// There is no more time.
@@ -49,34 +55,47 @@ enum Attempted {
 enum Ended {
     /// The store let it go, with what came of the last attempt.
     Released,
-    /// Others have their turn.
-    Enough,
+    /// Others have their turn; this one not before the pause has passed.
+    Enough(Duration),
     /// It stays as it is until its lease is over.
     Left(Error),
     /// The handler cannot go on.
-    Fatal(HandlerError),
+    Fatal(Fatal),
 }
 
-impl<H: Handler, D: Schedule> LaneRun<H, D> {
+impl LaneRun {
+    pub(super) fn new(
+        heads: &Arc<dyn HeadHandler>,
+        settings: &WorkerSettings,
+        stop: &CancellationToken,
+        abandon: &CancellationToken,
+    ) -> Self {
+        Self {
+            heads: Arc::clone(heads),
+            turn: settings.turn,
+            dead_head: settings.dead_head,
+            group: settings.group.clone(),
+            stop: stop.clone(),
+            abandon: abandon.clone(),
+        }
+    }
+
     /// Runs a lane until it is let go. Only what the handler cannot go on with comes back; what the store did not do
     /// is logged, and the lane is due again when its lease is over.
-    pub(super) async fn run<S: LaneStore>(
-        self,
-        mut lane: ClaimedLane<S>,
-    ) -> Result<(), HandlerError> {
+    pub(super) async fn run<S: LaneStore>(self, mut lane: ClaimedLane<S>) -> Result<(), Fatal> {
         match self.events(&mut lane).await {
             Ended::Released => Ok(()),
-            Ended::Enough => {
-                self.release(lane).await;
+            Ended::Enough(pause) => {
+                self.release(lane, pause).await;
                 Ok(())
             }
             Ended::Left(error) => {
                 self.left(&error);
                 Ok(())
             }
-            Ended::Fatal(error) => {
-                self.release(lane).await;
-                Err(error)
+            Ended::Fatal(fatal) => {
+                self.release(lane, Duration::ZERO).await;
+                Err(fatal)
             }
         }
     }
@@ -84,70 +103,42 @@ impl<H: Handler, D: Schedule> LaneRun<H, D> {
     async fn events<S: LaneStore>(&self, lane: &mut ClaimedLane<S>) -> Ended {
         let started = Instant::now();
         loop {
-            let event = match lane.next().await {
-                Ok(Some(event)) => event,
+            let (id, head) = match lane.next().await {
+                Ok(Some(event)) => (event.id, Head::from(event)),
                 Ok(None) => return Ended::Released,
                 Err(error) => return Ended::Left(error),
             };
-            let attempt = event.attempt();
-            let attempted = match self.lost(&event) {
-                Some(failure) => Attempted::Ended(Err(failure)),
-                None => self.attempt(lane, &event, attempt).await,
-            };
-            let left = match attempted {
-                Attempted::Ended(Ok(())) => Vec::new(),
-                Attempted::Ended(Err(failure)) => {
-                    let part = event.record.part.as_ref();
-                    match remainders(failure, part, attempt, self.schedule.as_ref()) {
-                        Ok(left) => left,
-                        Err(fatal) => return Ended::Fatal(fatal),
-                    }
+            let left = match self.attempt(lane, &head).await {
+                Attempted::Ended(Ok(left)) => left,
+                Attempted::Ended(Err(NotDealt::Stopped)) | Attempted::Abandoned => {
+                    return Ended::Enough(Duration::ZERO);
+                }
+                Attempted::Ended(Err(NotDealt::NotNow(pause))) => return Ended::Enough(pause),
+                Attempted::Ended(Err(NotDealt::Fatal(error))) => {
+                    let origin = head.record.origin;
+                    return Ended::Fatal(Fatal { origin, error });
                 }
                 Attempted::Lost => return Ended::Left(Error::LeaseLost),
-                Attempted::Abandoned => return Ended::Enough,
             };
-            match self.record(lane, &event, &left).await {
-                Ok(Rest::Released) => return Ended::Released,
-                Ok(Rest::More) if self.stop.is_cancelled() || started.elapsed() >= self.turn => {
-                    return Ended::Enough;
+            match self.record(lane, id, &left).await {
+                Ok(rest) => {
+                    self.tell(&head, &left);
+                    let is_over = self.stop.is_cancelled() || started.elapsed() >= self.turn;
+                    match rest {
+                        Rest::Released => return Ended::Released,
+                        Rest::More if is_over => return Ended::Enough(Duration::ZERO),
+                        Rest::More => {}
+                    }
                 }
-                Ok(Rest::More) => {}
                 Err(error) => return Ended::Left(error),
             }
         }
     }
 
-    /// What kills its worker is never seen to fail. So whoever comes after it has to say that it was too often.
-    fn lost(&self, event: &ParkedEvent) -> Option<Failure> {
-        let last = Attempt {
-            number: NonZeroU32::new(event.attempts.saturating_add(event.abandoned))?,
-            first_failed_at: event.first_failed_at,
-        };
-        let code = ErrorCode::from_static("worker-lost");
-        let too_often = event.abandoned > 0 && self.schedule.delay(last, &code, None).is_none();
-        let message = format!(
-            "{} workers in a row did not come back from it",
-            event.abandoned
-        );
-        too_often.then(|| Failure::poison(HandlerError::new(code, message)))
-    }
-
-    async fn attempt<S: LaneStore>(
-        &self,
-        lane: &mut ClaimedLane<S>,
-        event: &ParkedEvent,
-        attempt: Attempt,
-    ) -> Attempted {
-        let handling = caught(async { self.handler.handle(&event.record, attempt).await });
+    async fn attempt<S: LaneStore>(&self, lane: &mut ClaimedLane<S>, head: &Head) -> Attempted {
         tokio::select! {
             biased;
-            ended = handling => Attempted::Ended(match ended {
-                Ok(result) => result,
-                Err(message) => {
-                    let code = ErrorCode::from_static("handler-panicked");
-                    Err(Failure::transient(HandlerError::new(code, format!("the handler panicked: {message}"))))
-                }
-            }),
+            ended = self.heads.deal(head) => Attempted::Ended(ended),
             () = keep(lane) => Attempted::Lost,
             () = self.abandon.cancelled() => Attempted::Abandoned,
         }
@@ -157,15 +148,16 @@ impl<H: Handler, D: Schedule> LaneRun<H, D> {
     async fn record<S: LaneStore>(
         &self,
         lane: &mut ClaimedLane<S>,
-        event: &ParkedEvent,
-        left: &[Remainder],
+        event: LaneEventId,
+        left: &[Unfinished],
     ) -> Result<Rest, Error> {
+        let left: Vec<Remainder> = left.iter().map(Remainder::of).collect();
         let mut backoff = Backoff::new(PAUSE.0, PAUSE.1);
         loop {
             let result = if left.is_empty() {
-                lane.succeeded(event.id).await
+                lane.succeeded(event).await
             } else {
-                lane.failed(event.id, left, self.dead_head).await
+                lane.failed(event, &left, self.dead_head).await
             };
             match result {
                 Err(error) if error.disposition() == Disposition::Transient => {
@@ -175,33 +167,24 @@ impl<H: Handler, D: Schedule> LaneRun<H, D> {
                     }
                     sleep(pause).await;
                 }
-                Ok(rest) => {
-                    self.tell(event, left);
-                    return Ok(rest);
-                }
+                Ok(rest) => return Ok(rest),
                 Err(error) => return Err(error),
             }
         }
     }
 
-    fn tell(&self, event: &ParkedEvent, left: &[Remainder]) {
+    fn tell(&self, head: &Head, left: &[Unfinished]) {
         if left.is_empty() {
             self.count(metric::OUTCOME_SUCCEEDED);
         }
-        for remainder in left {
-            let outcome = match remainder.fate {
+        for unfinished in left {
+            let outcome = match unfinished.fate {
                 Fate::Again(_) => metric::OUTCOME_RETRY,
                 Fate::Dead => metric::OUTCOME_DEAD,
             };
             self.count(outcome);
-            if remainder.fate == Fate::Dead {
-                error!(
-                    group = self.group, record = %event.record.origin, event = %event.id,
-                    code = remainder.error.code(), error = remainder.error.message(), policy = ?self.dead_head,
-                    "a record in ordered mode is given up"
-                );
-            }
         }
+        tell_held(&self.group, &head.record.origin, left, self.dead_head);
     }
 
     fn count(&self, outcome: &'static str) {
@@ -209,8 +192,8 @@ impl<H: Handler, D: Schedule> LaneRun<H, D> {
         counter!(metric::ATTEMPTS, metric::GROUP => group, metric::OUTCOME => outcome).increment(1);
     }
 
-    async fn release<S: LaneStore>(&self, lane: ClaimedLane<S>) {
-        if let Err(error) = lane.release().await {
+    async fn release<S: LaneStore>(&self, lane: ClaimedLane<S>, pause: Duration) {
+        if let Err(error) = lane.release_for(pause).await {
             self.left(&error);
         }
     }

@@ -4,7 +4,12 @@ use std::ops::Deref;
 
 use ordered_lanes::PostgresLanes;
 
-const MIGRATIONS: [&str; 1] = [include_str!("../../../../sql/V6__lane.sql")];
+const MIGRATIONS: [&str; 4] = [
+    include_str!("../../../../sql/V4__failed_event.sql"),
+    include_str!("../../../../sql/V5__failed_event_part.sql"),
+    include_str!("../../../../sql/V6__lane.sql"),
+    include_str!("../../../../sql/V8__lane_delays.sql"),
+];
 
 /// A database that goes away with this value.
 #[derive(Debug)]

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use ordered_lanes::{Admission, DeadHead, Error, LaneGuard, LaneStore, Rest, claim_due};
+use cdc_event::Admission;
+use ordered_lanes::{DeadHead, Error, LaneGuard, LaneStore, Rest, claim_due};
 
 use crate::database::Database;
 use crate::model::{FailPoint, Faulty, OneGroup, World};

@@ -3,10 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cdc_event::PartId;
-use ordered_lanes::{
-    Admission, DeadHead, Disposition, Error, Fate, GuardLimits, LaneGuard, Rest, claim_due,
-};
+use cdc_event::{Admission, Fate, PartId};
+use ordered_lanes::{DeadHead, Disposition, Error, GuardLimits, LaneGuard, Rest, claim_due};
 use tokio::time::timeout;
 
 use crate::database::Database;
@@ -291,7 +289,7 @@ async fn of_the_parts_of_a_record_the_one_tried_least_comes_first() {
         let mut lane = claim_due(&lanes, GROUP, 1, HOUR).await.unwrap().remove(0);
         let event = lane.next().await.unwrap().unwrap();
         let name = event.record.part.as_ref().unwrap().to_string();
-        let left = [part(&name, event.attempt().number.get())];
+        let left = [part(&name, event.attempts + 1)];
         lane.failed(event.id, &left, DeadHead::Hold).await.unwrap();
         names.push(name);
     }

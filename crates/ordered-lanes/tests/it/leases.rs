@@ -84,34 +84,20 @@ async fn another_worker_takes_over_from_one_that_was_killed() {
 }
 
 #[tokio::test]
-async fn what_kills_its_workers_is_given_up() {
+async fn how_many_workers_did_not_come_back_is_counted_until_one_does() {
     let database = Database::create().await;
     lanes_of(&database, &[(0, "a"), (1, "a")]).await;
     let lanes = Arc::new(database.lanes().await);
-    // As many as may be, with the consumer's own attempt.
     for _ in 0..5 {
         let dying = claim_due(&lanes, GROUP, 1, Duration::ZERO).await.unwrap();
         assert_eq!(dying.len(), 1);
     }
-    let handler = Scripted::new([]);
-    let policy = DeadHead::Skip;
-    let running = Running::start(
-        &database,
-        &handler,
-        WorkerSettings {
-            dead_head: policy,
-            ..settings()
-        },
-    )
-    .await;
-    until("the other", || !handler.succeeded().is_empty()).await;
-    running.stop().await.unwrap();
-    assert_eq!(handler.calls(), [(1, 1)]);
-    let dead = "SELECT string_agg(origin_offset || ' ' || error_code || ' ' || status, ',') FROM cdc.lane_event";
-    assert_eq!(
-        database.text(dead).await.as_deref(),
-        Some("0 worker-lost skipped")
-    );
+    let mut lane = claim_due(&lanes, GROUP, 1, HOUR).await.unwrap().remove(0);
+    let head = lane.next().await.unwrap().unwrap();
+    assert_eq!((head.record.origin.offset, head.abandoned), (0, 5));
+    lane.succeeded(head.id).await.unwrap();
+    let next = lane.next().await.unwrap().unwrap();
+    assert_eq!((next.record.origin.offset, next.abandoned), (1, 0));
 }
 
 #[tokio::test]

@@ -16,5 +16,6 @@ mod owners;
 mod records;
 mod scale;
 mod scripted;
+mod standalone;
 mod storm;
 mod worker;

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use cdc_event::{Admission, Fate, Record};
 use ordered_lanes::{
-    Action, Admission, DeadEvent, DeadHead, EventStatus, Fate, GuardLimits, LaneEventId, LaneGuard,
+    Action, DeadEvent, DeadHead, EventStatus, GuardLimits, LaneEventId, LaneGuard, LaneStore,
     Operated, PostgresLanes, Rest, claim_due,
 };
 
@@ -136,6 +137,63 @@ async fn the_others_go_on_when_a_held_head_was_dealt_with_or_discarded() {
             Some("1")
         );
     }
+}
+
+#[tokio::test]
+async fn the_others_go_on_when_the_failed_event_is_discarded() {
+    let database = Database::create().await;
+    let lanes = with_dead_head(&database, DeadHead::Hold).await;
+    database
+        .execute(
+            "INSERT INTO cdc.failed_event (source, consumer_group, origin_topic, origin_partition, origin_offset, topic,
+                                           error_code, error_message, fingerprint)
+             SELECT 'consumer', 'billing', 'orders', 0, number, 'orders', 'c', 'm', 'f' FROM generate_series(0, 1) AS number",
+        )
+        .await;
+    let discard = |offset: i64| {
+        format!(
+            "UPDATE cdc.failed_event SET status = 'discarded', status_changed_by = 'me', note = 'no'
+              WHERE origin_offset = {offset}"
+        )
+    };
+    // That one only waits: its failure must have been another's.
+    database.execute(&discard(1)).await;
+    assert_eq!(handle_one(&lanes).await, None);
+    database.execute(&discard(0)).await;
+    assert_eq!(handle_one(&lanes).await, Some((1, 0)));
+    assert_eq!(handle_one(&lanes).await, Some((2, 0)));
+    assert_eq!(handle_one(&lanes).await, None);
+    let log = "SELECT string_agg(action || ' ' || actor || ' ' || note || ' ' || origin_offset, ',') FROM cdc.lane_action";
+    assert_eq!(database.text(log).await.as_deref(), Some("discard me no 0"));
+}
+
+#[tokio::test]
+async fn a_record_that_comes_back_is_tried_in_its_place_as_it_is_now() {
+    let database = Database::create().await;
+    let lanes = with_dead_head(&database, DeadHead::Hold).await;
+    let corrected = Record {
+        value: Some(b"corrected".to_vec()),
+        ..record(0, 0, Some("a"))
+    };
+    assert_eq!(
+        lanes.replay("another", &corrected).await.unwrap(),
+        Operated::Gone
+    );
+    let waiting = record(0, 1, Some("a"));
+    assert_eq!(lanes.replay(GROUP, &waiting).await.unwrap(), Operated::Gone);
+    assert_eq!(
+        lanes.replay(GROUP, &corrected).await.unwrap(),
+        Operated::Done
+    );
+    let mut lane = claim_due(&lanes, GROUP, 1, HOUR).await.unwrap().remove(0);
+    assert_eq!(
+        lanes.replay(GROUP, &corrected).await.unwrap(),
+        Operated::Busy
+    );
+    let head = lane.next().await.unwrap().unwrap();
+    assert_eq!((&head.record, head.attempts), (&corrected, 1));
+    lane.succeeded(head.id).await.unwrap();
+    assert_eq!(lane.next().await.unwrap().unwrap().record, waiting);
 }
 
 #[tokio::test]

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ordered_lanes::{Admission, Assignment, Disposition, Error, Fate, LaneGuard, PostgresLanes};
+use cdc_event::{Admission, Fate};
+use ordered_lanes::{Assignment, Disposition, Error, LaneGuard, PostgresLanes};
 use tokio::time::timeout;
 
 use crate::database::Database;

@@ -4,11 +4,11 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cdc_event::{Attempt, Headers, KafkaPosition, Record};
+use cdc_event::{Attempt, Fate, Headers, KafkaPosition, Record};
 use cdc_store::ErrorReport;
 use ordered_lanes::{
-    Assignment, DeadHead, Fate, GuardLimits, LaneGuard, LaneStore, ParkedEvent, PostgresLanes,
-    Remainder, Rest, claim_due,
+    Assignment, DeadHead, GuardLimits, LaneGuard, LaneStore, ParkedEvent, PostgresLanes, Remainder,
+    Rest, claim_due,
 };
 
 pub(crate) const GROUP: &str = "billing";
@@ -72,6 +72,7 @@ pub(crate) fn left(fate: Fate) -> Vec<Remainder> {
         attempt: Attempt::FIRST,
         error: ErrorReport::new("no-luck", "it did not work", ["a cause"]),
         fate,
+        delays: 1,
     }]
 }
 

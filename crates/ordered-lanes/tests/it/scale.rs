@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ordered_lanes::{Admission, GuardLimits, LaneGuard, PostgresLanes, claim_due};
+use cdc_event::Admission;
+use ordered_lanes::{GuardLimits, LaneGuard, PostgresLanes, claim_due};
 
 use crate::database::Database;
 use crate::records::{GROUP, HOLD, HOUR, again, assignment, record};

@@ -1,14 +1,12 @@
 //! A worker with a handler that does as it is told.
 
 use std::collections::HashMap;
-use std::num::{NonZeroU32, NonZeroUsize};
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use cdc_event::{Attempt, ErrorCode, Failure, Handler, HandlerError, Record, RetryPolicy};
-use ordered_lanes::{
-    Admission, DeadHead, LaneRetries, LaneWorker, PostgresLanes, WorkerError, WorkerSettings,
-};
+use cdc_event::{Admission, Attempt, ErrorCode, Failure, Handler, HandlerError, Record};
+use ordered_lanes::{DeadHead, LaneWorker, PostgresLanes, WorkerError, WorkerSettings};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
@@ -16,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::database::Database;
 use crate::records::{GROUP, again, guard, record};
+use crate::standalone::{Retries, Standalone};
 
 pub(crate) const TICK: Duration = Duration::from_millis(10);
 pub(crate) const LONG: Duration = Duration::from_secs(10);
@@ -25,7 +24,6 @@ pub(crate) const LONG: Duration = Duration::from_secs(10);
 pub(crate) enum Script {
     Fail(u32),
     Poison,
-    Panic(u32),
     Fatal,
     /// Until it is told to go on.
     Hang,
@@ -63,13 +61,12 @@ impl Handler for Scripted {
             }
             Some(Script::Poison) => return Err(Failure::poison(error())),
             Some(Script::Fatal) => return Err(Failure::fatal(error())),
-            Some(Script::Panic(until)) if number <= *until => panic!("of attempt {number}"),
             Some(Script::Hang) => {
                 let mut bomb = Bomb(Some(Arc::clone(&self.dropped)));
                 self.go_on.notified().await;
                 bomb.0 = None;
             }
-            Some(Script::Fail(_) | Script::Panic(_)) | None => {}
+            Some(Script::Fail(_)) | None => {}
         }
         self.succeeded.lock().unwrap().push(offset);
         Ok(())
@@ -109,14 +106,10 @@ pub(crate) fn settings() -> WorkerSettings {
     }
 }
 
-fn retries() -> LaneRetries {
-    LaneRetries {
-        delays: RetryPolicy::new(TICK, TICK),
-        attempts: NonZeroU32::new(6),
-        max_age: None,
-        longest_retry_after: LONG,
-    }
-}
+const RETRIES: Retries = Retries {
+    attempts: Some(6),
+    pause: TICK,
+};
 
 /// A worker in a task of its own.
 pub(crate) struct Running {
@@ -131,7 +124,11 @@ impl Running {
         settings: WorkerSettings,
     ) -> Self {
         let lanes = Arc::new(database.lanes().await);
-        let worker = LaneWorker::new(lanes, Arc::clone(handler), Arc::new(retries()), settings);
+        let heads = Standalone {
+            handler: Arc::clone(handler),
+            retries: RETRIES,
+        };
+        let worker = LaneWorker::new(lanes, Arc::new(heads), settings);
         let (stop, mut task) = (CancellationToken::new(), JoinSet::new());
         let stopped = stop.clone();
         task.spawn(async move { worker.run(&stopped).await });

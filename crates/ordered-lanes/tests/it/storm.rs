@@ -6,10 +6,9 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use cdc_event::{Attempt, ErrorCode, Failure, Handler, HandlerError, Record, RetryPolicy};
+use cdc_event::{Admission, Attempt, ErrorCode, Failure, Handler, HandlerError, Record};
 use ordered_lanes::{
-    Admission, DeadHead, Disposition, Error, LaneGuard, LaneRetries, LaneWorker, PostgresLanes,
-    WorkerSettings, remainders,
+    DeadHead, Disposition, Error, LaneGuard, LaneWorker, PostgresLanes, Remainder, WorkerSettings,
 };
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
@@ -18,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::database::Database;
 use crate::model::Random;
 use crate::records::{GROUP, HOLD, assignment, record};
+use crate::standalone::{Retries, Standalone};
 
 const RECORDS: i64 = 250;
 const KEYS: usize = 6;
@@ -49,14 +49,10 @@ impl Handler for Flaky {
     }
 }
 
-fn retries() -> LaneRetries {
-    LaneRetries {
-        delays: RetryPolicy::new(Duration::from_millis(1), Duration::from_millis(5)),
-        attempts: None,
-        max_age: None,
-        longest_retry_after: Duration::ZERO,
-    }
-}
+const RETRIES: Retries = Retries {
+    attempts: None,
+    pause: Duration::from_millis(3),
+};
 
 fn key(partition: i32, offset: i64) -> String {
     let spread = usize::try_from(offset * 7919 % 101).unwrap() % KEYS;
@@ -88,7 +84,8 @@ async fn consume(
             if guard.admit(&record).await.unwrap() == Admission::Process
                 && let Err(failure) = handler.handle(&record, Attempt::FIRST).await
             {
-                let left = remainders(failure, None, Attempt::FIRST, &retries()).unwrap();
+                let left = RETRIES.left(failure, None, Attempt::FIRST).unwrap();
+                let left: Vec<_> = left.iter().map(Remainder::of).collect();
                 if let Some(old) = &old {
                     let refused = old.park(&record, &left).await.unwrap_err();
                     assert_eq!(
@@ -127,12 +124,11 @@ async fn work(
             dead_head: DeadHead::Hold,
             drain: Duration::from_secs(5),
         };
-        let worker = LaneWorker::new(
-            Arc::clone(&lanes),
-            Arc::clone(&handler),
-            Arc::new(retries()),
-            settings,
-        );
+        let heads = Standalone {
+            handler: Arc::clone(&handler),
+            retries: RETRIES,
+        };
+        let worker = LaneWorker::new(Arc::clone(&lanes), Arc::new(heads), settings);
         let life = Duration::from_millis(100 + random.below(400) as u64);
         if let Ok(ended) = timeout(life, worker.run(&stop)).await {
             ended.unwrap();

@@ -60,19 +60,6 @@ async fn one_lane_that_hangs_holds_up_no_other() {
 }
 
 #[tokio::test]
-async fn a_panic_is_an_attempt_and_not_the_end() {
-    let database = Database::create().await;
-    lanes_of(&database, &[(0, "a"), (1, "b"), (2, "b")]).await;
-    let handler = Scripted::new([(0, Script::Panic(3)), (1, Script::Panic(u32::MAX))]);
-    let running = Running::start(&database, &handler, settings()).await;
-    until("the one that recovers", || handler.succeeded() == [0]).await;
-    let held = "SELECT string_agg(error_code || ' ' || attempts, ',') FROM cdc.lane_event WHERE status = 'held'";
-    until_text(&database, held, "handler-panicked 6").await;
-    running.stop().await.unwrap();
-    assert_eq!(handler.succeeded(), [0], "what is behind a held head waits");
-}
-
-#[tokio::test]
 async fn a_fatal_failure_ends_the_worker_and_counts_for_nothing() {
     let database = Database::create().await;
     lanes_of(&database, &[(0, "a")]).await;

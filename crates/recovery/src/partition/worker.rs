@@ -18,7 +18,7 @@ use super::intake;
 use super::lanes::{LaneId, Lanes};
 use super::share::Share;
 use crate::error::Error;
-use crate::work::{self, Context, Job, Outcome};
+use crate::work::{self, Context, Job, NotDone};
 
 /// One partition from its assignment until it is let go.
 pub(crate) struct Worker<H: Handler> {
@@ -55,7 +55,7 @@ struct Finished {
     lane: Option<LaneId>,
     sequence: Sequence,
     size: usize,
-    outcome: Outcome,
+    outcome: Result<(), NotDone>,
 }
 
 /// Records that are taken in one go.
@@ -93,7 +93,7 @@ impl<H: Handler> Worker<H> {
     ///
     /// # Errors
     ///
-    /// The handler cannot go on.
+    /// The handler cannot go on, or what failed cannot be kept in order.
     pub(crate) async fn run(mut self) -> Result<(), Error> {
         let worked = self.work().await;
         // Whatever waits, for a delay or for its turn, gives up.
@@ -245,12 +245,13 @@ impl<H: Handler> Worker<H> {
     fn is_done(&mut self, finished: Finished) -> Result<bool, Error> {
         self.held_bytes = self.held_bytes.saturating_sub(finished.size);
         match finished.outcome {
-            Outcome::Done => {
+            Ok(()) => {
                 self.watermark.acknowledge(finished.sequence);
                 Ok(true)
             }
-            Outcome::Abandoned => Ok(false),
-            Outcome::Fatal(fatal) => Err(Error::Handler(fatal)),
+            Err(NotDone::Abandoned) => Ok(false),
+            Err(NotDone::Handler(stopped)) => Err(Error::Handler(stopped)),
+            Err(NotDone::Order(error)) => Err(Error::Order(error)),
         }
     }
 

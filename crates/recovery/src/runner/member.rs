@@ -14,9 +14,10 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::Error;
+use crate::ordering::{Assigned, assign, tidy};
 use crate::partition::{Share, Shares, Worker};
 use crate::topology::causes;
-use crate::work::{Context, Shared};
+use crate::work::{Context, Order, Shared};
 
 /// A member of a group.
 pub(super) struct Member<H: Handler> {
@@ -199,13 +200,33 @@ async fn work<H: Handler>(
     let Some(route) = shared.topology.wait_for(source, &stop).await? else {
         return Ok(());
     };
-    let partition = reader.partition().0;
+    let assigned = Assigned {
+        group: shared.names.group(),
+        reader: &reader,
+        tier,
+        topology: &shared.topology,
+    };
+    let Some(order) = assign(&shared.ordering, &assigned, &stop).await? else {
+        return Ok(());
+    };
+    let tidying = match &order {
+        Order::Key(partition) => Some(tidy(Arc::clone(partition), reader.offset_store())),
+        Order::Loose | Order::Replays(_) | Order::Head => None,
+    };
     let context = Context {
         route,
         tier,
-        partition,
+        partition: reader.partition().0,
+        order,
         stop,
         shared,
     };
-    Worker::new(context, reader, share).run().await
+    let working = Worker::new(context, reader, share).run();
+    match tidying {
+        Some(tidying) => tokio::select! {
+            ended = working => ended,
+            () = tidying => Ok(()),
+        },
+        None => working.await,
+    }
 }

@@ -1,8 +1,10 @@
 //! What records of a partition have in common.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, SystemTime};
 
+use cdc_event::{KeyOrder, PartitionOrder};
 use tokio::sync::Semaphore;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -10,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::breaker::Breaker;
 use crate::last_resort::LastResort;
 use crate::names::Names;
+use crate::ordering::Ordering;
 use crate::plan::{RetryPlan, Tier};
 use crate::progress::Progress;
 use crate::publisher::Publisher;
@@ -27,6 +30,9 @@ pub(crate) struct Shared<H> {
     pub(crate) topology: Topology,
     pub(crate) last_resort: Option<Arc<dyn LastResort>>,
     pub(crate) progress: Arc<Progress>,
+    pub(crate) ordering: Ordering,
+    /// It was said that records can't be put where they wait.
+    pub(crate) order_in_trouble: AtomicBool,
 }
 
 /// What all records of a partition have in common.
@@ -36,8 +42,21 @@ pub(crate) struct Context<H> {
     /// The retry topic; `None` is the source.
     pub(crate) tier: Option<Tier>,
     pub(crate) partition: i32,
+    pub(crate) order: Order,
     /// No new attempts; what is under way may end.
     pub(crate) stop: CancellationToken,
+}
+
+/// What order means for records of a context.
+pub(crate) enum Order {
+    /// None waits for another that failed: that one goes to a retry topic.
+    Loose,
+    /// They come from a source, and wait for those of their key that failed.
+    Key(Arc<dyn PartitionOrder>),
+    /// They were given up and come back; those that others wait for go back to where they waited.
+    Replays(Arc<dyn KeyOrder>),
+    /// Others wait for them, and go on to wait if they fail.
+    Head,
 }
 
 /// A clock that jumps is looked at again after this.

@@ -9,7 +9,7 @@ use failure_headers::{Failed, FailureReport};
 use tokio::time::{sleep, timeout};
 
 use super::context::Context;
-use super::{Job, Outcome};
+use super::{Job, NotDone};
 use crate::last_resort::RefusedLetter;
 use crate::plan::Tier;
 use crate::topology::{Destination, causes};
@@ -41,7 +41,7 @@ impl<H: Handler> Context<H> {
         now: SystemTime,
         tier: Tier,
         not_before: Option<SystemTime>,
-    ) -> Outcome {
+    ) -> Result<(), NotDone> {
         let Some(destination) = self.route.retry(tier) else {
             return self.dead_letter(job, error, now).await;
         };
@@ -58,9 +58,9 @@ impl<H: Handler> Context<H> {
         match self.publish(destination, &job.record, &headers, None).await {
             Ok(()) => {
                 self.shared.progress.retried(tier);
-                Outcome::Done
+                Ok(())
             }
-            Err(NotTaken::Stopped) => Outcome::Abandoned,
+            Err(NotTaken::Stopped) => Err(NotDone::Abandoned),
             Err(NotTaken::Refused(_)) => self.dead_letter(job, error, now).await,
         }
     }
@@ -72,7 +72,7 @@ impl<H: Handler> Context<H> {
         job: &Job,
         error: &HandlerError,
         now: SystemTime,
-    ) -> Outcome {
+    ) -> Result<(), NotDone> {
         let destination = self.route.dead_letter(error.code());
         let mut report = FailureReport::from(error);
         let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
@@ -91,7 +91,7 @@ impl<H: Handler> Context<H> {
                 .await
             {
                 Ok(()) => break,
-                Err(NotTaken::Stopped) => return Outcome::Abandoned,
+                Err(NotTaken::Stopped) => return Err(NotDone::Abandoned),
                 Err(NotTaken::Refused(refusal)) => refusal,
             };
             if !is_short {
@@ -129,7 +129,7 @@ impl<H: Handler> Context<H> {
                 );
             }
             if !self.pause(backoff.next_delay(random_fraction())).await {
-                return Outcome::Abandoned;
+                return Err(NotDone::Abandoned);
             }
         }
         self.shared.progress.dead_letter(error.code());
@@ -142,7 +142,7 @@ impl<H: Handler> Context<H> {
             topic = destination.topic,
             "dead letter"
         );
-        Outcome::Done
+        Ok(())
     }
 
     fn failed<'a>(
@@ -242,7 +242,8 @@ impl<H: Handler> Context<H> {
         }
     }
 
-    async fn grace(&self) {
+    /// Resolves some time after it was told to stop. Cancel safe.
+    pub(super) async fn grace(&self) {
         self.stop.cancelled().await;
         sleep(GRACE).await;
     }

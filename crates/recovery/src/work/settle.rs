@@ -4,12 +4,14 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::{Duration, SystemTime};
 
-use cdc_event::{Attempt, FailedPart, Failure, Handler, HandlerError, PartDisposition, Record};
+use cdc_event::{
+    Attempt, FailedPart, Failure, Handler, HandlerError, PartDisposition, Record, Unfinished,
+};
 use futures_util::{StreamExt, stream};
 
 use super::attempt::{Tried, attempt};
 use super::context::Context;
-use super::{Job, Outcome, Sample};
+use super::{Job, NotDone, Sample};
 use crate::error::HandlerStopped;
 use crate::plan::{Failing, Step};
 use cdc_event::random_fraction;
@@ -25,12 +27,16 @@ pub(super) struct Failed {
 /// Parts of one record that are handed over at the same time.
 const PARTS_AT_ONCE: usize = 16;
 
-/// Tries again or hands over, until the record is done. Boxed: most records need none of this.
+/// What is left of a record that has been dealt with as far as it can be now: nothing, unless its key waits for it.
+pub(super) type Settled = Result<Vec<Unfinished>, NotDone>;
+
+/// Tries again or hands over, until the record is done, or has to wait where its key waits for it. Boxed: most records
+/// need none of this.
 pub(super) fn settle<'a, H: Handler>(
     context: &'a Context<H>,
     mut job: Job,
     first: Failed,
-) -> Pin<Box<dyn Future<Output = Outcome> + Send + 'a>> {
+) -> Pin<Box<dyn Future<Output = Settled> + Send + 'a>> {
     Box::pin(async move {
         let mut failures_here = 0;
         let mut failed = first;
@@ -38,9 +44,9 @@ pub(super) fn settle<'a, H: Handler>(
             let now = SystemTime::now();
             let (error, retry_after) = match failed.failure {
                 Failure::Transient { error, retry_after } => (error, retry_after),
-                Failure::Poison { error } => return context.dead_letter(&job, &error, now).await,
+                Failure::Poison { error } => return context.give_up(&job, error, now).await,
                 Failure::Partial { parts } => return settle_parts(context, job, parts, now).await,
-                Failure::Fatal { error } => return stopped(&job, error),
+                Failure::Fatal { error } => return Err(stopped(&job, error)),
             };
             failures_here += u32::from(failed.counts);
             // In an outage nothing is handed over: it waits until one of those that wait succeeds.
@@ -63,21 +69,21 @@ pub(super) fn settle<'a, H: Handler>(
             match step {
                 Step::Here { after } => {
                     if !context.pause(after).await {
-                        return Outcome::Abandoned;
+                        return Err(NotDone::Abandoned);
                     }
                 }
                 Step::Tier { tier, not_before } => {
-                    return context.retry(&job, &error, now, tier, not_before).await;
+                    return context.later(&job, error, now, tier, not_before).await;
                 }
-                Step::DeadLetter => return context.dead_letter(&job, &error, now).await,
-                Step::Stop => return stopped(&job, error),
+                Step::DeadLetter => return context.give_up(&job, error, now).await,
+                Step::Stop => return Err(stopped(&job, error)),
             }
             if failed.counts {
                 job.attempt = job.attempt.next(now);
             }
             failed = match attempt(context, &job.record, job.attempt, Sample::Again).await {
-                Tried::Succeeded => return Outcome::Done,
-                Tried::Abandoned => return Outcome::Abandoned,
+                Tried::Succeeded => return Ok(Vec::new()),
+                Tried::Abandoned => return Err(NotDone::Abandoned),
                 Tried::Failed(failed) => failed,
             };
         }
@@ -88,9 +94,12 @@ pub(super) fn settle<'a, H: Handler>(
 async fn settle_parts<H: Handler>(
     context: &Context<H>,
     job: Job,
-    parts: Vec<FailedPart>,
+    mut parts: Vec<FailedPart>,
     now: SystemTime,
-) -> Outcome {
+) -> Settled {
+    // A name that comes twice is one part: it would be done twice.
+    parts.sort_by(|one, other| one.part.cmp(&other.part));
+    parts.dedup_by(|one, other| one.part == other.part);
     let job = &job;
     let settled = stream::iter(parts).map(
         |FailedPart {
@@ -128,26 +137,27 @@ async fn settle_parts<H: Handler>(
             )
         },
     );
-    let outcomes = settled.buffer_unordered(PARTS_AT_ONCE);
-    outcomes
-        .fold(Outcome::Done, async |worst, outcome| worst.or(outcome))
+    let settled = settled.buffer_unordered(PARTS_AT_ONCE);
+    settled
+        .fold(Ok(Vec::new()), async |all, one| both(all, one))
         .await
 }
 
-fn stopped(job: &Job, error: HandlerError) -> Outcome {
-    Outcome::Fatal(Box::new(HandlerStopped {
+fn stopped(job: &Job, error: HandlerError) -> NotDone {
+    NotDone::Handler(Box::new(HandlerStopped {
         origin: job.record.origin.clone(),
         error,
     }))
 }
 
-impl Outcome {
-    /// That of both: done only if both are.
-    fn or(self, other: Self) -> Self {
-        match (self, other) {
-            (fatal @ Self::Fatal(_), _) | (_, fatal @ Self::Fatal(_)) => fatal,
-            (Self::Abandoned, _) | (_, Self::Abandoned) => Self::Abandoned,
-            (Self::Done, Self::Done) => Self::Done,
+/// What is left of both. Of reasons why not, the one that ends more counts.
+fn both(one: Settled, other: Settled) -> Settled {
+    match (one, other) {
+        (Ok(mut left), Ok(more)) => {
+            left.extend(more);
+            Ok(left)
         }
+        (Err(NotDone::Abandoned), Err(other)) => Err(other),
+        (Err(error), _) | (Ok(_), Err(error)) => Err(error),
     }
 }

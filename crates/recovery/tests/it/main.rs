@@ -11,6 +11,7 @@ mod cluster;
 mod crash;
 mod dead_letters;
 mod hostile;
+mod in_order;
 mod lanes;
 mod membership;
 mod parts;

@@ -16,6 +16,12 @@ fn part(name: &str, disposition: PartDisposition) -> FailedPart {
 
 const LATER: PartDisposition = PartDisposition::Transient { retry_after: None };
 
+/// All but these parts are done, and these may be later.
+pub(crate) fn failed(parts: &[&str]) -> Failure {
+    let parts = parts.iter().map(|name| part(name, LATER)).collect();
+    Failure::Partial { parts }
+}
+
 /// `a` fails twice in all, `b` for good, everything else is done at the first attempt.
 fn script(record: &Record, attempt: cdc_event::Attempt) -> Reply {
     match record.part.as_ref().map(PartId::as_str) {

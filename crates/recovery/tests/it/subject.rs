@@ -50,9 +50,10 @@ pub(crate) struct Running {
     task: JoinHandle<Result<(), Error>>,
 }
 
-struct Scripted<F> {
+/// One type for all scripts: a runner is compiled for each type of its handler.
+struct Scripted {
     calls: Calls,
-    script: F,
+    script: Box<dyn Fn(&Record, Attempt) -> Reply + Send + Sync>,
 }
 
 impl Subject {
@@ -129,18 +130,18 @@ impl Subject {
         self.run(self.runner(script).with_last_resort(last_resort))
     }
 
-    fn runner<F: Fn(&Record, Attempt) -> Reply + Send + Sync + 'static>(
+    fn runner(
         &self,
-        script: F,
-    ) -> Runner<Scripted<F>> {
+        script: impl Fn(&Record, Attempt) -> Reply + Send + Sync + 'static,
+    ) -> Runner<Scripted> {
         let handler = Scripted {
             calls: self.calls.clone(),
-            script,
+            script: Box::new(script),
         };
         Runner::new(cluster::options(), self.settings.clone(), handler).unwrap()
     }
 
-    fn run<H: Handler>(&self, runner: Runner<H>) -> Running {
+    fn run(&self, runner: Runner<Scripted>) -> Running {
         let stop = CancellationToken::new();
         let (status, token) = (runner.status(), stop.clone());
         #[expect(
@@ -257,7 +258,7 @@ impl Reply {
     }
 }
 
-impl<F: Fn(&Record, Attempt) -> Reply + Send + Sync + 'static> Handler for Scripted<F> {
+impl Handler for Scripted {
     async fn handle(&self, record: &Record, attempt: Attempt) -> Result<(), Failure> {
         let number = {
             let mut calls = self.calls.0.lock().unwrap();

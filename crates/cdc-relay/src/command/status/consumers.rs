@@ -6,10 +6,11 @@ use std::time::Duration;
 use cdc_kafka::{PartitionLag, group_lag};
 use cdc_store::{FailedEvents, Status};
 use notifier::{EndpointState, Endpoints};
+use ordered_lanes::PostgresLanes;
 use serde::Serialize;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::config::Config;
+use crate::config::{Config, GroupOrdering};
 use crate::failure::Failure;
 use crate::role::collect::group_of_collector;
 use crate::role::{GroupPlan, collected, notify};
@@ -43,6 +44,19 @@ pub(super) struct GroupBacklog {
     pub(super) retries: Option<u64>,
     /// Dead letters that are not in the store yet.
     pub(super) dead_letters: Option<u64>,
+    /// Of a group that keeps the order of its keys.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) waiting: Option<Waiting>,
+}
+
+/// Records that wait for one of their key.
+#[derive(Debug, Serialize)]
+pub(super) struct Waiting {
+    pub(super) records: u64,
+    pub(super) keys: u64,
+    /// Keys that wait for somebody to replay or discard their first record.
+    pub(super) held_keys: u64,
+    pub(super) oldest_seconds: f64,
 }
 
 impl Consumers {
@@ -70,7 +84,8 @@ impl Consumers {
 async fn backlogs(config: &Config, groups: &[GroupPlan]) -> Vec<GroupBacklog> {
     let until = Instant::now() + LIMIT;
     let mut backlogs = Vec::new();
-    for GroupPlan { names, .. } in groups {
+    for plan in groups {
+        let names = &plan.names;
         let sources: Vec<_> = names
             .sources()
             .iter()
@@ -85,6 +100,10 @@ async fn backlogs(config: &Config, groups: &[GroupPlan]) -> Vec<GroupBacklog> {
             sources: behind(config, names.group(), &sources, until).await,
             retries: behind(config, &names.retry_group(), &retries, until).await,
             dead_letters: behind(config, &collector, &dead_letters, until).await,
+            waiting: match plan.ordering {
+                GroupOrdering::None => None,
+                GroupOrdering::Key(_) => soon(waiting(config, names.group())).await,
+            },
         });
     }
     backlogs
@@ -95,6 +114,18 @@ async fn behind(config: &Config, group: &str, topics: &[String], until: Instant)
     let look = group_lag(&options, group, topics, LIMIT);
     let lag = timeout_at(until, look).await.ok()?.ok()?;
     Some(lag.iter().map(PartitionLag::offsets_behind).sum())
+}
+
+async fn waiting(config: &Config, group: &str) -> Option<Waiting> {
+    let options = config.at_store().postgres.options();
+    let lanes = PostgresLanes::connect(&options).await.ok()?;
+    let stats = lanes.stats(group).await.ok()?;
+    Some(Waiting {
+        records: stats.waiting_events,
+        keys: stats.open_lanes,
+        held_keys: stats.held_lanes,
+        oldest_seconds: stats.oldest.as_secs_f64(),
+    })
 }
 
 async fn soon<T>(look: impl Future<Output = Option<T>>) -> Option<T> {

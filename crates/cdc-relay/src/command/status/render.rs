@@ -41,6 +41,15 @@ fn of_consumers(consumers: &Consumers, rows: &mut Vec<(&'static str, String)>) {
             "  dead letters",
             format!("{} not stored yet", count(backlog.dead_letters)),
         ));
+        if let Some(waiting) = &backlog.waiting {
+            let oldest = match waiting.keys {
+                0 => String::new(),
+                _ => format!(", the first for {}", span(waiting.oldest_seconds)),
+            };
+            let (records, keys, held) = (waiting.records, waiting.keys, waiting.held_keys);
+            let text = format!("{records} records of {keys} keys, {held} of them held{oldest}");
+            rows.push(("  waiting", text));
+        }
     }
     if let Some(EndpointCounts {
         enabled,

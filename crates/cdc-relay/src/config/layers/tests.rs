@@ -1,6 +1,9 @@
 use std::io::Write;
 
+use ordered_lanes::DeadHead;
+
 use super::*;
+use crate::config::GroupOrdering;
 
 /// Enough for a configuration to be valid.
 const URL: (&str, &str) = ("CDC_POSTGRES__URL", "postgres://relay@localhost/app");
@@ -108,11 +111,41 @@ fn reads_consumers_from_tables_and_from_a_variable() {
 }
 
 #[test]
+fn those_behind_a_dead_head_wait_unless_it_is_said_otherwise() {
+    let ordering = |more: &str| {
+        let file = format!("[[recover.consumer]]\ngroup = \"a\"\n{more}\n");
+        let config = config(Some(&file), &[URL], &[]).unwrap();
+        config.recover.of_group("a").unwrap().ordering()
+    };
+    let key = "ordering = \"key\"\non_dead_head =";
+    assert_eq!(ordering(""), GroupOrdering::None);
+    assert_eq!(
+        ordering("ordering = \"key\""),
+        GroupOrdering::Key(DeadHead::Hold)
+    );
+    for (text, policy) in [
+        ("hold", DeadHead::Hold),
+        ("skip", DeadHead::Skip),
+        ("dead_letter_lane", DeadHead::DeadLetterLane),
+    ] {
+        assert_eq!(
+            ordering(&format!("{key} \"{text}\"")),
+            GroupOrdering::Key(policy)
+        );
+    }
+}
+
+#[test]
 fn refuses_consumers_that_cannot_be_and_says_what_is_wrong() {
     for (consumer, word) in [
         ("grup = \"a\"", "grup"),
         ("group = \"a b\"", "group"),
-        ("group = \"a\"\nordering = \"key\"", "ordering"),
+        ("group = \"a\"\nordering = \"keys\"", "ordering"),
+        (
+            "group = \"a\"\nordering = \"key\"\non_dead_head = \"drop\"",
+            "dead head",
+        ),
+        ("group = \"a\"\non_dead_head = \"skip\"", "ordering"),
         ("group = \"a\"\nretry = { tiers = [\"0s\"] }", "tier 1"),
         ("group = \"a\"\nretry = { tiers = [5] }", "unit"),
         (
@@ -260,6 +293,67 @@ fn refuses_a_file_that_is_missing_or_no_toml() {
     assert_eq!(failure.code(), ErrorCode::ConfigFile);
     assert!(failure.to_string().contains("line 2"), "{failure}");
     assert!(!format!("{failure:?}").contains("hunter2"), "{failure:?}");
+}
+
+/// A file with a secret, as a container has it.
+fn secret(text: &str) -> (tempfile::NamedTempFile, String) {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    let path = file.path().to_str().unwrap().to_owned();
+    (file, path)
+}
+
+#[test]
+fn reads_a_value_from_the_file_that_a_variable_names() {
+    let (_url, url) = secret("postgres://relay:hunter2@db/app\n");
+    let (_password, password) = secret("0123 \r\n");
+    let (_keys, keys) = secret("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n");
+    let environment = [
+        ("CDC_POSTGRES__URL_FILE", url.as_str()),
+        ("CDC_KAFKA__CLIENT__SASL_PASSWORD_FILE", &password),
+        ("CDC_NOTIFY__SECRET_KEYS_FILE", &keys),
+        ("CDC_NOTIFY__CA_FILE", "/ca.pem"),
+    ];
+    let config = config(None, &environment, &[]).unwrap();
+    assert_eq!(config.kafka.client["sasl.password"], "0123 ");
+    assert_eq!(config.notify.secret_keys.len(), 1);
+    assert_eq!(config.notify.ca_file.as_deref(), Some("/ca.pem"));
+    assert!(!format!("{config:?}").contains("hunter2"));
+}
+
+#[test]
+fn a_property_whose_name_ends_like_that_of_a_file_stays_what_it_is() {
+    let name = "sasl.oauthbearer.assertion.private.key.file";
+    let variable = "CDC_KAFKA__CLIENT__SASL_OAUTHBEARER_ASSERTION_PRIVATE_KEY_FILE";
+    let config = config(None, &[URL, (variable, "/key.pem")], &[]).unwrap();
+    assert_eq!(config.kafka.client[name], "/key.pem");
+}
+
+#[test]
+fn refuses_a_file_with_a_value_that_cannot_be_read_or_is_one_too_many() {
+    let (code, what, _) = refusal(None, &[("CDC_RELAY__SLOT_FILE", "/does/not/exist")]);
+    assert_eq!(code, ErrorCode::ConfigFile);
+    assert!(
+        what.contains("CDC_RELAY__SLOT_FILE") && what.contains("/does/not/exist"),
+        "{what}"
+    );
+    let (_file, path) = secret("postgres://relay:hunter2@db/app");
+    let (code, what, _) = refusal(None, &[("CDC_POSTGRES__URL_FILE", &path)]);
+    assert_eq!(code, ErrorCode::InvalidValue);
+    assert!(
+        what.contains("CDC_POSTGRES__URL_FILE") && !what.contains("hunter2"),
+        "{what}"
+    );
+    let (code, ..) = refusal(None, &[("CDC_RELAY__SLOTT_FILE", &path)]);
+    assert_eq!(code, ErrorCode::UnknownKey);
+}
+
+#[test]
+fn a_mistake_in_a_file_with_a_value_names_the_variable() {
+    let (_file, path) = secret("No-Good");
+    let (code, what, _) = refusal(None, &[("CDC_RELAY__SLOT_FILE", &path)]);
+    assert_eq!(code, ErrorCode::InvalidValue);
+    assert!(what.contains("env CDC_RELAY__SLOT_FILE"), "{what}");
 }
 
 #[test]

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use cdc_event::Record;
 use ordered_lanes::{
-    Appended, Assignment, DeadHead, Error, Head, LaneEventId, LaneId, LaneStore, Lease, Ownership,
-    Remainder, Rest, TakenOver,
+    Appended, Assignment, DeadHead, Error, LaneEventId, LaneId, LaneStore, Lease, Next, Operated,
+    Ownership, Remainder, Rest, TakenOver,
 };
 
 /// Where the next step fails.
@@ -108,11 +108,19 @@ impl<S: LaneStore> LaneStore for Faulty<S> {
         self.step(self.inner.forget(owner, committed, limit)).await
     }
 
+    async fn restart(&self, assignment: &Assignment) -> Result<(), Error> {
+        self.step(self.inner.restart(assignment)).await
+    }
+
+    async fn replay(&self, group: &str, record: &Record) -> Result<Operated, Error> {
+        self.step(self.inner.replay(group, record)).await
+    }
+
     async fn claim(&self, group: &str, limit: usize, lease: Duration) -> Result<Vec<Lease>, Error> {
         self.step(self.inner.claim(group, limit, lease)).await
     }
 
-    async fn head(&self, lease: &Lease) -> Result<Head, Error> {
+    async fn head(&self, lease: &Lease) -> Result<Next, Error> {
         self.step(self.inner.head(lease)).await
     }
 

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, SystemTime};
 
-use cdc_event::Record;
+use cdc_event::{Fate, Record, Turn};
 use ordered_lanes::{
-    Appended, Assignment, DeadHead, Epoch, Error, EventStatus, Fate, Head, KnownLane, LaneEventId,
-    LaneId, LaneStore, Lease, Ownership, ParkedEvent, Remainder, Rest, TakenOver,
+    Appended, Assignment, DeadHead, Epoch, Error, EventStatus, KnownLane, LaneEventId, LaneId,
+    LaneStore, Lease, Next, Operated, Ownership, ParkedEvent, Remainder, Rest, TakenOver,
 };
 
 use super::World;
@@ -74,7 +74,9 @@ impl State {
             event.id = LaneEventId::new(self.number());
             event.record.part.clone_from(&remainder.part);
             event.attempts = remainder.attempt.number.get();
+            event.delays = remainder.delays;
             event.first_failed_at = Some(SystemTime::UNIX_EPOCH);
+            event.turn = Turn::Try;
             let status = remainder.status(policy);
             let event = Event { event, status };
             if status.blocks() {
@@ -121,8 +123,10 @@ impl State {
             id: LaneEventId::new(self.number()),
             record: record.clone(),
             attempts: 0,
+            delays: 0,
             abandoned: 0,
             first_failed_at: None,
+            turn: Turn::Try,
         };
         let now = self.now;
         let lane = self.lanes.entry(id).or_insert(Lane {
@@ -168,19 +172,14 @@ impl State {
             let dead = left
                 .iter()
                 .any(|left| left.status(policy) == EventStatus::DeadLettered);
-            if dead {
+            if dead && event.event.turn == Turn::Try {
                 let lane = self.leased(lease)?;
                 let offset = event.event.record.origin.offset;
-                let (same, behind) = lane
-                    .events
-                    .drain(..)
-                    .partition(|other| other.event.record.origin.offset == offset);
-                lane.events = same;
-                self.dead
-                    .extend(behind.into_iter().map(|event: Event| Event {
-                        status: EventStatus::DeadLettered,
-                        ..event
-                    }));
+                for other in &mut lane.events {
+                    if other.event.record.origin.offset != offset {
+                        other.event.turn = Turn::GiveUp;
+                    }
+                }
             }
         }
         let lane = self.leased(lease)?;
@@ -286,6 +285,14 @@ impl LaneStore for MemoryLanes {
         Ok(passed)
     }
 
+    async fn restart(&self, _: &Assignment) -> Result<(), Error> {
+        unimplemented!("no run has a topic made anew")
+    }
+
+    async fn replay(&self, _: &str, _: &Record) -> Result<Operated, Error> {
+        unimplemented!("no run has replays")
+    }
+
     async fn claim(&self, _: &str, limit: usize, lease: Duration) -> Result<Vec<Lease>, Error> {
         let mut state = self.state();
         let now = state.now;
@@ -307,7 +314,7 @@ impl LaneStore for MemoryLanes {
         Ok(leases)
     }
 
-    async fn head(&self, lease: &Lease) -> Result<Head, Error> {
+    async fn head(&self, lease: &Lease) -> Result<Next, Error> {
         let mut state = self.state();
         let lane = state.leased(lease)?;
         let offset = lane
@@ -318,8 +325,8 @@ impl LaneStore for MemoryLanes {
             event.status == EventStatus::Open && Some(event.event.record.origin.offset) == offset
         });
         let next = open.min_by_key(|event| (event.event.attempts, event.event.record.part.clone()));
-        Ok(next.map_or(Head::Held, |event| {
-            Head::Event(Box::new(event.event.clone()))
+        Ok(next.map_or(Next::Held, |event| {
+            Next::Event(Box::new(event.event.clone()))
         }))
     }
 

@@ -6,9 +6,9 @@ mod worker;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use cdc_event::{Attempt, PartId, Record};
+use cdc_event::{Attempt, Fate, PartId, Record};
 use cdc_store::ErrorReport;
-use ordered_lanes::{DeadHead, Disposition, Error, Fate, LaneStore, Remainder};
+use ordered_lanes::{DeadHead, Disposition, Error, LaneStore, Remainder};
 
 use self::consumer::Consumer;
 use self::worker::Worker;
@@ -277,6 +277,7 @@ fn part_left(name: &str) -> Remainder {
         attempt: Attempt::FIRST,
         error: ErrorReport::new("part", "a part of it did not work", []),
         fate: Fate::Again(HOUR),
+        delays: 1,
     }
 }
 

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use cdc_event::Record;
-use ordered_lanes::{Admission, Assignment, GuardLimits, LaneGuard, LaneStore, Remainder};
+use cdc_event::{Admission, Record};
+use ordered_lanes::{Assignment, GuardLimits, LaneGuard, LaneStore, Remainder};
 
 use super::{PARTITIONS, Process, Run};
 use crate::model::World;

@@ -1,12 +1,12 @@
 //! Workers that take lanes, lose them, and die.
 
-use cdc_event::PartId;
+use cdc_event::{Fate, PartId, Turn};
 use ordered_lanes::{ClaimedLane, LaneStore, ParkedEvent, Remainder, Rest, claim_due};
 
 use super::{Process, Run, id};
 use crate::model::World;
 use crate::model::faulty::Faulty;
-use crate::records::HOUR;
+use crate::records::{HOUR, left};
 
 /// A worker with a lane.
 pub(super) struct Worker<S> {
@@ -64,7 +64,10 @@ impl<S: LaneStore, W: World> Run<S, W> {
             // Its lease is over: it must not begin.
             (Some(_), None) if worker.expired => return None,
             (Some(event), None) => {
-                worker.left = Some(self.handle(&event.record).await);
+                worker.left = Some(match event.turn {
+                    Turn::Try => self.handle(&event.record).await,
+                    Turn::GiveUp => left(Fate::Dead),
+                });
                 worker.event = Some(event);
                 Ok(())
             }
