@@ -106,6 +106,13 @@ impl CouponOptions {
             .with("RELAY_TOPIC", topic)
     }
 
+    /// It is nobody in particular to its consumer groups.
+    #[must_use]
+    pub fn nameless(mut self) -> Self {
+        self.environment.remove("INSTANCE_ID");
+        self
+    }
+
     /// Another instance of the same service, beside this one.
     ///
     /// # Errors
