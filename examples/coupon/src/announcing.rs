@@ -14,7 +14,7 @@ pub(crate) enum Announcing {
     /// `cdc.emit`, in the statement that records the application: there is never one without the other.
     InTransaction,
     /// The service itself, when the application is recorded: a crash may come between.
-    Guarded(GuardedProducer),
+    Guarded(Box<GuardedProducer>),
 }
 
 /// An application whose event may not have been sent yet.
@@ -34,7 +34,7 @@ impl Announcing {
     pub(crate) fn start(settings: &Settings) -> Result<Self> {
         match settings.mode {
             Mode::Outbox => Ok(Self::InTransaction),
-            Mode::Guarded => Ok(Self::Guarded(producer(settings)?)),
+            Mode::Guarded => Ok(Self::Guarded(Box::new(producer(settings)?))),
         }
     }
 
