@@ -2,6 +2,7 @@
 
 mod crashes;
 mod dead_letters;
+mod guarded;
 
 use anyhow::{Result, ensure};
 use cdc_e2e::Scenario;

@@ -94,6 +94,25 @@ impl CouponOptions {
         self
     }
 
+    /// It sends its events itself, and stores them for the relay of its scenario while Kafka takes none.
+    #[must_use]
+    pub fn guarded(self) -> Self {
+        let (slot, topic) = (
+            self.name.clone(),
+            format!("{}.${{routedByValue}}", self.name),
+        );
+        self.with("MODE", "guarded")
+            .with("RELAY_SLOT", slot)
+            .with("RELAY_TOPIC", topic)
+    }
+
+    /// It is nobody in particular to its consumer groups.
+    #[must_use]
+    pub fn nameless(mut self) -> Self {
+        self.environment.remove("INSTANCE_ID");
+        self
+    }
+
     /// Another instance of the same service, beside this one.
     ///
     /// # Errors
@@ -258,6 +277,18 @@ impl CouponService {
                 Ok(Look::when(is_so(number), status))
             },
         )
+        .await
+    }
+
+    /// Waits until its events go this way: `direct`, or to the `outbox`.
+    ///
+    /// # Errors
+    /// Fails after `limit`.
+    pub async fn until_events_go(&self, way: &str, limit: Duration) -> Result<()> {
+        until(limit, "events to go another way", async || {
+            let status = self.status().await?;
+            Ok(Look::when(status["events"] == way, status))
+        })
         .await
     }
 

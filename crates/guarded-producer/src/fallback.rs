@@ -43,6 +43,8 @@ pub(crate) struct Fallback<'a> {
     complained: bool,
     /// The relay is to come past this position before anything else is tried.
     mark: Option<Lsn>,
+    /// Something may have been stored behind the mark, or there is none.
+    unmarked: bool,
     next_look: tokio::time::Instant,
     /// Asks Kafka whether it is there, beside everything else.
     ping: JoinSet<Result<ClusterInfo, cdc_kafka::Error>>,
@@ -81,6 +83,7 @@ impl<'a> Fallback<'a> {
             announced: false,
             complained: false,
             mark: None,
+            unmarked: true,
             next_look: tokio::time::Instant::now() + pause,
             ping: JoinSet::new(),
         };
@@ -168,6 +171,7 @@ impl<'a> Fallback<'a> {
 
     /// Tries for as long as it may take: a session that was idle is often found broken.
     async fn store_events(&mut self, events: &[&Event]) -> Result<(), StoreError> {
+        self.unmarked = true;
         let started = Instant::now();
         loop {
             match self.outbox.store(events).await {
@@ -194,10 +198,7 @@ impl<'a> Fallback<'a> {
     async fn look(&mut self) {
         self.next_look = tokio::time::Instant::now() + LOOK;
         let looked = match self.mark {
-            None => self.outbox.mark().await.map(|mark| {
-                self.mark = Some(mark);
-                false
-            }),
+            None => self.set_mark().await.map(|_| false),
             Some(mark) => self.outbox.confirmed().await.map(|lsn| lsn >= mark),
         };
         match looked {
@@ -213,8 +214,20 @@ impl<'a> Fallback<'a> {
         self.ping.spawn(async move { kafka.ping().await });
     }
 
+    async fn set_mark(&mut self) -> Result<Lsn, StoreError> {
+        let mark = self.outbox.mark().await?;
+        self.mark = Some(mark);
+        self.unmarked = false;
+        Ok(mark)
+    }
+
     /// Waits until everything stored has been delivered. Nothing is stored meanwhile: what comes waits in the queue.
     async fn hands_over(&mut self) -> bool {
+        // Kafka was asked because the relay is past the mark. It would not be past a new one in time: where nothing happens
+        // it confirms once a second.
+        if !self.unmarked {
+            return true;
+        }
         match self.catches_up().await {
             Ok(caught_up) => caught_up,
             Err(error) => {
@@ -225,8 +238,7 @@ impl<'a> Fallback<'a> {
     }
 
     async fn catches_up(&mut self) -> Result<bool, StoreError> {
-        let mark = self.outbox.mark().await?;
-        self.mark = Some(mark);
+        let mark = self.set_mark().await?;
         let started = Instant::now();
         loop {
             if self.outbox.confirmed().await? >= mark {

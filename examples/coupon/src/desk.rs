@@ -1,15 +1,16 @@
-//! Where users apply: a ticket from Redis, then the application in PostgreSQL.
+//! Where users apply: a ticket from Redis, then the application in PostgreSQL, then its event, if that is not made there.
 //!
-//! Between the two anything may happen. A user who comes again holds the same ticket still, and goes on where it
+//! Between any two anything may happen. A user who comes again holds the same ticket still, and goes on where it
 //! stopped; for those who do not come again there is `coupon-service reconcile`.
 
 use anyhow::{Result, bail};
 use tokio::sync::Semaphore;
 
+use crate::announcing::Announcing;
 use crate::applications::{Applications, Recorded};
 use crate::database::Database;
 use crate::numbers::{Sequence, UserId};
-use crate::settings::{Mode, Settings};
+use crate::settings::{Settings, Step};
 use crate::tickets::{Claim, Release, Restored, Tickets};
 
 /// A ticket that turns out to be another's costs a round. Only those that were under way when Redis forgot them do.
@@ -20,9 +21,9 @@ const ROUNDS: u32 = 1_000;
 pub(crate) struct Desk {
     database: Database,
     tickets: Tickets,
-    mode: Mode,
+    announcing: Announcing,
     coupons: i32,
-    crash_after_redis: bool,
+    crash_after: Option<Step>,
     /// Whoever has it may restore the tickets; the others look again after that.
     restoring: Semaphore,
 }
@@ -43,14 +44,14 @@ impl Desk {
     ///
     /// # Errors
     ///
-    /// One of them cannot be reached.
+    /// One of them cannot be reached; a setting cannot be used.
     pub(crate) async fn open(settings: &Settings) -> Result<Self> {
         let desk = Self {
             database: Database::open(&settings.database_url).await?,
             tickets: Tickets::open(&settings.redis_url, &settings.redis_prefix).await?,
-            mode: settings.mode,
+            announcing: Announcing::start(settings)?,
             coupons: settings.coupon_limit,
-            crash_after_redis: settings.crash_after_redis,
+            crash_after: settings.crash_after,
             restoring: Semaphore::new(1),
         };
         desk.applications()
@@ -74,15 +75,20 @@ impl Desk {
     pub(crate) const fn applications(&self) -> Applications<'_> {
         Applications {
             database: &self.database,
-            mode: self.mode,
+            announcing: &self.announcing,
         }
+    }
+
+    /// How its applications become events.
+    pub(crate) const fn announcing(&self) -> &Announcing {
+        &self.announcing
     }
 
     /// Takes an application. May be repeated, also after an error or a crash: the number stays the same.
     ///
     /// # Errors
     ///
-    /// Redis or PostgreSQL cannot be reached.
+    /// Redis or PostgreSQL cannot be reached. The application may count all the same.
     pub(crate) async fn apply(&self, user: UserId) -> Result<Answer> {
         for _ in 0..ROUNDS {
             let (ticket, is_new) = match self.tickets.claim(user).await? {
@@ -94,13 +100,19 @@ impl Desk {
                     continue;
                 }
             };
-            if is_new && self.crash_after_redis {
-                // As a kill would: nothing is told, nothing is cleaned up.
-                std::process::abort();
+            if is_new {
+                self.crash_if_told_to(Step::Redis);
             }
-            match self.applications().record(user, ticket).await? {
-                Recorded::New => return Ok(Answer::Accepted(ticket)),
+            let applications = self.applications();
+            match applications.record(user, ticket).await? {
+                Recorded::New => {
+                    self.crash_if_told_to(Step::Commit);
+                    applications.announce(Some(user)).await?;
+                    return Ok(Answer::Accepted(ticket));
+                }
                 Recorded::Already(number) => {
+                    // The first time may have ended before the event was sent.
+                    applications.announce(Some(user)).await?;
                     if number != ticket {
                         let why = Release::Instead(number);
                         self.tickets.release(user, ticket, why).await?;
@@ -123,6 +135,13 @@ impl Desk {
     pub(crate) async fn restore(&self) -> Result<Restored> {
         let applications = self.applications().all().await?;
         self.tickets.restore(self.coupons, &applications).await
+    }
+
+    fn crash_if_told_to(&self, after: Step) {
+        if self.crash_after == Some(after) {
+            // As a kill would: nothing is told, nothing is cleaned up.
+            std::process::abort();
+        }
     }
 
     async fn restore_if_forgotten(&self, user: UserId) -> Result<()> {

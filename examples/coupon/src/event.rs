@@ -1,7 +1,7 @@
 //! The event: somebody applied for a coupon, and this is its number.
 
 use cdc_event::Record;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::numbers::{Sequence, UserId};
 
@@ -11,8 +11,8 @@ pub(crate) const AGGREGATE: &str = "coupon-create";
 /// What happened.
 pub(crate) const TYPE: &str = "CouponRequested";
 
-/// The payload, as [`Applications`](crate::applications::Applications) writes it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+/// The payload, which [`Applications`](crate::applications::Applications) writes in SQL just so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct CouponRequested {
     pub(crate) user_id: UserId,
@@ -55,6 +55,15 @@ mod tests {
     fn reads_what_the_outbox_writes() {
         let read = CouponRequested::read(&record(r#"{"userId" : 7, "sequence" : 3}"#)).unwrap();
         assert_eq!((read.user_id, read.sequence), (UserId(7), Sequence(3)));
+    }
+
+    #[test]
+    fn reads_what_is_sent_without_the_outbox() {
+        let (user_id, sequence) = (UserId(-7), Sequence(3));
+        let sent = serde_json::to_string(&CouponRequested { user_id, sequence }).unwrap();
+        assert_eq!(sent, r#"{"userId":-7,"sequence":3}"#);
+        let read = CouponRequested::read(&record(&sent)).unwrap();
+        assert_eq!((read.user_id, read.sequence), (user_id, sequence));
     }
 
     #[test]

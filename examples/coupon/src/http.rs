@@ -82,6 +82,7 @@ async fn status(State(app): State<App>) -> Result<Json<Value>, Unavailable> {
     let campaign = Coupons(app.desk.database()).campaign().await?;
     Ok(Json(json!({
         "campaign": campaign,
+        "events": app.desk.announcing().way(),
         "requests": consumer(&app.statuses.requests),
         "dead_letters": consumer(&app.statuses.dead_letters),
     })))

@@ -2,13 +2,14 @@
 //!
 //! ```text
 //!  POST /coupon/apply ─▶ Redis: who, how many, which number
-//!            └─▶ PostgreSQL, one transaction: coupon.application + cdc.emit
+//!            └─▶ PostgreSQL, one transaction: coupon.application + cdc.emit (MODE=guarded: then a guarded producer)
 //!                    └─▶ cdc-relay relay ─▶ coupon-create ─▶ Issuer ─▶ coupon.coupon
 //!                                                 └─ fails ─▶ coupon-create.DLT ─▶ Issuer of dead letters
 //!                                                                 └─ fails ─▶ coupon-create.DLT.failed
 //!                                      cdc.failed_event ◀─ cdc-relay recover run ◀─┘
 //! ```
 
+mod announcing;
 mod applications;
 mod consumers;
 mod coupons;

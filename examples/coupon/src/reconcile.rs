@@ -1,4 +1,4 @@
-//! `coupon-service reconcile`: completes what a crash between Redis and PostgreSQL has left half done.
+//! `coupon-service reconcile`: completes what a crash has left half done.
 
 use anyhow::Result;
 
@@ -10,6 +10,8 @@ use crate::tickets::Restored;
 /// What was found, and what became of it.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Report {
+    /// Applications without a coupon whose event was sent (again), since it is not sent with their row.
+    announced: usize,
     /// Applications of users who held a ticket and had heard nothing.
     completed: usize,
     /// Those that were recorded meanwhile.
@@ -26,11 +28,13 @@ struct Report {
 pub(crate) async fn run(settings: Settings) -> Result<()> {
     // It is for what a crash has left; it is not to crash there itself.
     let settings = Settings {
-        crash_after_redis: false,
+        crash_after: None,
         ..settings
     };
     let desk = Desk::open(&settings).await?;
-    let report = complete(&desk).await?;
+    let report = complete(&desk).await;
+    desk.announcing().close().await;
+    let report = report?;
     let restored = desk.restore().await?;
     let campaign = Coupons(desk.database()).campaign().await?;
     print(&report, restored, campaign);
@@ -38,13 +42,18 @@ pub(crate) async fn run(settings: Settings) -> Result<()> {
 }
 
 async fn complete(desk: &Desk) -> Result<Report> {
+    // Before those that are recorded only now, and announced with that.
+    let announced = desk.applications().announce(None).await?;
     let claims = desk.tickets().claims().await?;
     // Read after the claims: what is missing here was not recorded when the claim was seen.
     let recorded = desk.applications().all().await?;
     let half_done = claims
         .into_iter()
         .filter(|(user, ticket)| recorded.get(user) != Some(ticket));
-    let mut report = Report::default();
+    let mut report = Report {
+        announced,
+        ..Report::default()
+    };
     for (user, _) in half_done {
         match desk.apply(user).await? {
             Answer::Accepted(_) => report.completed += 1,
@@ -58,11 +67,13 @@ async fn complete(desk: &Desk) -> Result<Report> {
 #[expect(clippy::print_stdout, reason = "the command's result")]
 fn print(report: &Report, restored: Restored, campaign: Campaign) {
     let Report {
+        announced,
         completed,
         in_time,
         given_back,
     } = report;
     let waiting = campaign.applications - campaign.coupons;
+    println!("announced     {announced}");
     println!("completed     {completed}");
     println!("in time       {in_time}");
     println!("given back    {given_back}");

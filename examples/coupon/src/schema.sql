@@ -18,6 +18,8 @@ CREATE TABLE IF NOT EXISTS coupon.application (
     user_id    bigint      PRIMARY KEY,
     sequence   integer     NOT NULL UNIQUE CHECK (sequence > 0),
     applied_at timestamptz NOT NULL DEFAULT now(),
+    -- Of the event that says so, however often it is sent.
+    event_id   uuid        NOT NULL DEFAULT gen_random_uuid(),
     UNIQUE (user_id, sequence)
 );
 

@@ -31,7 +31,7 @@ pub(crate) async fn run(settings: Settings) -> Result<()> {
     let brokers = &settings.kafka_brokers;
     let consumers = Consumers::prepare(brokers, &settings.consumers, &desk, &switches).await?;
     let app = App {
-        desk,
+        desk: Arc::clone(&desk),
         switches,
         statuses: consumers.statuses(),
     };
@@ -66,6 +66,8 @@ pub(crate) async fn run(settings: Settings) -> Result<()> {
         while let Some(task) = tasks.join_next().await {
             ended = ended.and(task.map_err(anyhow::Error::from).flatten());
         }
+        // A request whose user has gone away may have left its event under way.
+        desk.announcing().close().await;
         ended
     };
     timeout(STOP, others)

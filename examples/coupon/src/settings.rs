@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use guarded_producer::{SlotName, TopicTemplate};
 
 /// First-come coupons, with a transactional outbox and a consumer that recovers.
 #[derive(Debug, Parser)]
@@ -72,6 +73,8 @@ pub(crate) struct Settings {
     #[arg(long, env, value_enum, default_value = "outbox")]
     pub(crate) mode: Mode,
     #[command(flatten)]
+    pub(crate) relay: RelaySettings,
+    #[command(flatten)]
     pub(crate) consumers: ConsumerSettings,
     /// Users with an odd id fail, until `POST /admin/fail-odd` says otherwise.
     #[arg(long, env, default_value = "false", value_parser = BoolishValueParser::new(), action = clap::ArgAction::Set)]
@@ -79,9 +82,20 @@ pub(crate) struct Settings {
     /// The handler of dead letters fails too, until `POST /admin/fail-dlt` says otherwise.
     #[arg(long, env, default_value = "false", value_parser = BoolishValueParser::new(), action = clap::ArgAction::Set)]
     pub(crate) fail_dlt: bool,
-    /// For tests: dies between Redis and PostgreSQL at the next application.
-    #[arg(long, env, default_value = "false", value_parser = BoolishValueParser::new(), action = clap::ArgAction::Set)]
-    pub(crate) crash_after_redis: bool,
+    /// For tests: dies in the middle of the next application.
+    #[arg(long, env, value_enum)]
+    pub(crate) crash_after: Option<Step>,
+}
+
+/// What the relay's configuration says, which MODE=guarded needs to know.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct RelaySettings {
+    /// The relay's slot, which shows whether it has delivered what was stored (MODE=guarded).
+    #[arg(long, env, default_value = "cdc_relay")]
+    pub(crate) relay_slot: SlotName,
+    /// The relay's `[outbox] topic`: both ways must lead to the same topic (MODE=guarded).
+    #[arg(long, env, default_value = "${routedByValue}")]
+    pub(crate) relay_topic: TopicTemplate,
 }
 
 /// How the topics are read, and what happens to what fails.
@@ -121,6 +135,17 @@ pub(crate) struct ConsumerSettings {
 pub(crate) enum Mode {
     /// With the application in one transaction, by `cdc.emit`.
     Outbox,
+    /// After that transaction: sent to Kafka by the service, or stored in the outbox while Kafka takes nothing.
+    Guarded,
+}
+
+/// What an application has got behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Step {
+    /// It holds a ticket, and PostgreSQL knows nothing of it.
+    Redis,
+    /// It is recorded, and nobody has been told; MODE=guarded has not sent its event.
+    Commit,
 }
 
 /// A URL that may hold a password: `Debug` does not show it.

@@ -15,7 +15,7 @@ use crate::outlet::SOON;
 async fn a_crash_between_redis_and_the_database_costs_neither_the_number_nor_the_applicant()
 -> Result<()> {
     let campaign = Campaign::open(Scenario::shared().await?, 3, |options| options).await?;
-    let dying = campaign.options.clone().with("CRASH_AFTER_REDIS", "true");
+    let dying = campaign.options.clone().with("CRASH_AFTER", "redis");
     for user in [1, 2] {
         let service = dying.start(campaign.scenario.log()).await?;
         ensure!(service.apply(user).await.is_err(), "it has answered");
@@ -60,7 +60,7 @@ async fn a_ticket_that_redis_forgot_and_gave_again_is_found_out() -> Result<()> 
     let scenario = Scenario::private(&[Component::Redis]).await?;
     let campaign = Campaign::open(scenario, 4, |options| options).await?;
     let servers = campaign.scenario.servers()?;
-    let dying = campaign.options.clone().with("CRASH_AFTER_REDIS", "true");
+    let dying = campaign.options.clone().with("CRASH_AFTER", "redis");
     // Users 1 and 2 hold tickets 1 and 2; of the second nobody else knows.
     let service = campaign.serve().await?;
     ensure!(service.apply(1).await? == Answer::Accepted(1));

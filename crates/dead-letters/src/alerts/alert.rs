@@ -8,9 +8,14 @@ use serde_json::{Value, json};
 /// Red, where a chat service has a use for it.
 const COLOR: &str = "#D32F2F";
 
-/// Causes that people are told, and characters of each: a chat message is short. Programs get all.
+/// Causes that people are told, and characters of each: a chat message is short.
 const TOLD_CAUSES: usize = 3;
 const TOLD_CHARS: usize = 300;
+
+/// Characters of each cause, and of the backtrace, for programs: the store has more of them, and a webhook's body has a
+/// bound.
+const CAUSE_CHARS: usize = 1_000;
+const BACKTRACE_CHARS: usize = 8_000;
 
 /// Failures of one reason, to be told.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,8 +122,7 @@ impl Alert {
         let told = self.causes.iter().take(TOLD_CAUSES);
         told.map(|cause| {
             let line = cause.lines().next().unwrap_or_default();
-            let line: String = line.chars().take(TOLD_CHARS).collect();
-            format!("\ncaused by: {line}")
+            format!("\ncaused by: {}", shortened(line, TOLD_CHARS))
         })
         .collect()
     }
@@ -126,14 +130,20 @@ impl Alert {
     /// For programs, with the fields that chat services show.
     #[must_use]
     pub fn json(&self) -> Value {
+        let causes: Vec<_> = self
+            .causes
+            .iter()
+            .map(|cause| shortened(cause, CAUSE_CHARS))
+            .collect();
+        let backtrace = self.backtrace.as_deref();
         json!({
             "title": self.title(),
             "text": self.text(),
             "color": COLOR,
             "code": self.code,
             "message": self.message,
-            "causes": self.causes,
-            "backtrace": self.backtrace,
+            "causes": causes,
+            "backtrace": backtrace.map(|text| shortened(text, BACKTRACE_CHARS)),
             "scope": self.scope,
             "topic": self.topic,
             "failures": self.failures,
@@ -145,5 +155,38 @@ impl Alert {
             "show": self.show_command(),
             "replay": self.replay_command(),
         })
+    }
+}
+
+fn shortened(text: &str, chars: usize) -> &str {
+    let end = text.char_indices().nth(chars);
+    end.map_or(text, |(end, _)| &text[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn however_long_the_causes_are_the_alert_is_not() {
+        // Each of them takes six bytes in JSON.
+        let long = "\u{1}".repeat(16 * 1024);
+        let alert = Alert {
+            fingerprint: "f".into(),
+            scope: "billing".into(),
+            topic: None,
+            code: "x".into(),
+            message: "no".into(),
+            causes: vec![long.clone(); 16],
+            backtrace: Some(long),
+            failures: 1,
+            open: 1,
+            last_event: 1,
+            last_failed_at: SystemTime::UNIX_EPOCH,
+            window: Duration::ZERO,
+        };
+        assert!(alert.text().len() < 2_000);
+        assert!(alert.json().to_string().len() < 200 * 1024);
+        assert_eq!(shortened("äöü", 2), "äö");
     }
 }

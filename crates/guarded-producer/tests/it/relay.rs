@@ -27,13 +27,22 @@ pub(crate) async fn deliver(database: &Database, slot: &SlotName) {
 
 /// From now on everything is delivered at once.
 pub(crate) async fn deliver_always(database: &Database, slot: &SlotName) -> Delivering {
+    deliver_every(Duration::from_millis(5), database, slot).await
+}
+
+/// From now on the slot moves once in a while, as that of a relay does which has nothing to deliver.
+pub(crate) async fn deliver_every(
+    pause: Duration,
+    database: &Database,
+    slot: &SlotName,
+) -> Delivering {
     let client = connect_client(database.options()).await.unwrap();
     let sql = advance(slot);
     let mut task = JoinSet::new();
     task.spawn(async move {
         // The database goes away in the end.
         while client.batch_execute(&sql).await.is_ok() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            tokio::time::sleep(pause).await;
         }
     });
     Delivering(task)

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use guarded_producer::{Placed, Way};
 
-use crate::relay::{deliver, deliver_always};
+use crate::relay::{deliver, deliver_always, deliver_every};
 use crate::stage::{Stage, event, send_all, until};
 
 /// More than the looks at the relay take that would lead back.
@@ -51,6 +51,16 @@ async fn a_new_process_waits_for_what_the_last_one_has_stored() {
     .await;
     assert_eq!(second.send(event(1)).await.unwrap(), Placed::Stored);
     assert_eq!(second.way(), Way::Outbox);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn comes_back_while_no_events_come_and_the_relay_confirms_once_a_second() {
+    let stage = Stage::new().await;
+    let producer = stage.start(stage.settings());
+    assert_eq!(producer.send(event(0)).await.unwrap(), Placed::Stored);
+    let second = Duration::from_secs(1);
+    let _relay = deliver_every(second, &stage.database, &stage.slot).await;
+    until("the direct way", async || producer.way() == Way::Direct).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
