@@ -124,7 +124,8 @@ mod tests {
                 "failed_event_part",
                 "lane",
                 "notifier",
-                "lane_delays"
+                "lane_delays",
+                "attempts"
             ]
         );
     }

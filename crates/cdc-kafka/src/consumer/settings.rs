@@ -60,6 +60,11 @@ const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 /// wait for that long. Kafka's 45 s are for processes that may stop to collect garbage; these do not.
 const SESSION_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// The same for a static member, whose partitions wait for it and no other: Kafka's default. A session that ends while
+/// Kafka is away can end the member too: librdkafka rejoins at once, and a commit of before is answered by
+/// `FencedInstanceId`, which it takes for the end.
+const STATIC_SESSION_TIMEOUT: Duration = Duration::from_secs(45);
+
 impl ConsumerSettings {
     /// Settings with the defaults: cooperative, from the earliest record; 30 s to finish, commits each second, a poll
     /// interval of a minute. Kafka's own five minutes are for those who poll between records; here they would only make
@@ -141,10 +146,11 @@ impl ConsumerSettings {
 
     /// `session.timeout.ms` unless a user sets it: librdkafka takes none that is longer than the poll interval.
     pub(crate) fn session_timeout(&self) -> String {
-        SESSION_TIMEOUT
-            .min(self.max_poll_interval)
-            .as_millis()
-            .to_string()
+        let wanted = match self.instance_id {
+            Some(_) => STATIC_SESSION_TIMEOUT,
+            None => SESSION_TIMEOUT,
+        };
+        wanted.min(self.max_poll_interval).as_millis().to_string()
     }
 }
 
@@ -162,6 +168,16 @@ mod tests {
 
     fn settings() -> ConsumerSettings {
         ConsumerSettings::new("g", vec!["a.b_c-1".into()])
+    }
+
+    #[test]
+    fn a_static_member_is_missed_later_and_never_after_the_poll_interval() {
+        let mut settings = settings();
+        assert_eq!(settings.session_timeout(), "10000");
+        settings.instance_id = Some("one".into());
+        assert_eq!(settings.session_timeout(), "45000");
+        settings.max_poll_interval = Duration::from_secs(20);
+        assert_eq!(settings.session_timeout(), "20000");
     }
 
     #[test]

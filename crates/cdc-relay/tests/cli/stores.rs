@@ -7,7 +7,7 @@ const STORE_TABLES: &str =
      WHERE relnamespace = to_regnamespace('cdc') AND relkind = 'r'";
 
 /// What `init` makes for the stores, with tables of partitions left out.
-const STORES: &str = "alert delivery endpoint failed_event failed_event_action lane lane_action lane_event lane_owner";
+const STORES: &str = "alert attempt delivery endpoint failed_event failed_event_action lane lane_action lane_event lane_owner";
 
 fn with_outbox() -> String {
     format!("{STORES} outbox schema_history store_history subscription")

@@ -5,15 +5,17 @@ use std::time::Duration;
 use crate::report::Table;
 use crate::sns::Mode;
 
-/// How soon after Kafka's return everybody has heard of everything, beside what a post takes anyway.
-const AT_ONCE: Duration = Duration::from_secs(1);
+/// How soon after Kafka's return everybody has heard of everything. Most of it is the time that consumers need to find
+/// their group again; the table has what it was.
+const AFTER_RETURN: Duration = Duration::from_secs(10);
 
 /// How much later, in the median, a post is heard of that waits for a round of polling.
 const LATE: Duration = Duration::from_millis(200);
 
-/// Transactions a second of a database that is asked for news, and of one that is not.
-const BUSY: f64 = 0.9;
-const QUIET: f64 = 0.5;
+/// Transactions a second that asking for news adds, and what may be a difference of chance: all three have a cdc-relay
+/// that looks at the server now and then.
+const BUSY: f64 = 0.7;
+const CHANCE: f64 = 0.4;
 
 /// What became of the posts of one SNS.
 #[derive(Debug, Clone)]
@@ -75,7 +77,7 @@ impl Comparison {
 
     fn promises(&self) -> [(&'static str, bool); 7] {
         let [direct, polling, cdc] = &self.seen;
-        let [_, polling_idle, cdc_idle] = self.idle;
+        let [direct_idle, polling_idle, cdc_idle] = self.idle;
         [
             ("direct loses what Kafka does not take", direct.lost > 0),
             ("polling loses nothing", polling.lost == 0),
@@ -83,17 +85,22 @@ impl Comparison {
                 "polling is late",
                 polling.percentile(50) > direct.percentile(50) + LATE,
             ),
-            ("polling keeps the database busy", polling_idle > BUSY),
+            (
+                "polling asks the database all the time",
+                polling_idle > direct_idle + BUSY,
+            ),
             (
                 "cdc loses nothing, and nobody hears twice",
                 cdc.lost == 0 && cdc.repeated == 0,
             ),
             (
-                "cdc delivers everything at once when Kafka is back",
-                cdc.recovery
-                    .is_some_and(|took| took <= AT_ONCE + cdc.percentile(99) * 2),
+                "cdc delivers everything within 10 s of Kafka's return",
+                cdc.recovery.is_some_and(|took| took <= AFTER_RETURN),
             ),
-            ("cdc leaves the database in peace", cdc_idle < QUIET),
+            (
+                "cdc asks the database no more than direct does",
+                cdc_idle < direct_idle + CHANCE,
+            ),
         ]
     }
 
