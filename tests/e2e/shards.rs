@@ -51,11 +51,10 @@ async fn reshard_with_kills(scenario: &Scenario, to: u8) -> Result<u32> {
     unreachable!("the range has no end")
 }
 
-/// PostgreSQL notices only after a while that a client is gone.
+/// PostgreSQL notices only after a while that a client is gone, and may begin to stream for it before that.
 async fn nobody_streams(scenario: &Scenario) -> Result<()> {
     let session = scenario.database().session().await?;
-    let query =
-        "SELECT count(*) FROM pg_replication_slots WHERE active AND database = current_database()";
+    let query = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'walsender' AND datname = current_database()";
     until(SOON, "nobody to stream", async || {
         let active: i64 = session.query_one(query, &[]).await?.get(0);
         Ok(Look::when(active == 0, active))
