@@ -46,10 +46,7 @@ async fn every_record_ends_somewhere_however_often_the_runner_dies() {
             .collect()
     };
     until("all good ones are done", || succeeded() == good).await;
-    let committed = tokio::time::timeout(crate::cluster::DEADLINE, async {
-        while subject.committed().await.iter().sum::<i64>() < RECORDS as i64 {}
-    });
-    committed.await.expect("not all committed");
+    subject.until_committed(RECORDS).await;
     let all_dead = tokio::time::timeout(crate::cluster::DEADLINE, async {
         loop {
             let dead: BTreeSet<_> = subject

@@ -117,6 +117,17 @@ impl Subject {
             .collect()
     }
 
+    /// Waits until the group has committed this many records, of all partitions.
+    pub(crate) async fn until_committed(&self, records: usize) {
+        let records = i64::try_from(records).unwrap();
+        let waited = tokio::time::timeout(cluster::DEADLINE, async {
+            while self.committed().await.iter().sum::<i64>() < records {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        });
+        waited.await.expect("the group has committed all");
+    }
+
     pub(crate) fn start(
         &self,
         script: impl Fn(&Record, Attempt) -> Reply + Send + Sync + 'static,

@@ -93,6 +93,12 @@ impl Kept {
         self.until("status IN ('open', 'held')", wanted).await;
     }
 
+    /// Nothing of a topic waits, whatever other topics leave here.
+    pub(crate) async fn until_empty_of(&self, topic: &str) {
+        let waits = format!("status IN ('open', 'held') AND origin_topic = '{topic}'");
+        self.until(&waits, 0).await;
+    }
+
     pub(crate) async fn until_empty(&self) {
         self.until_waiting(0).await;
     }
