@@ -22,9 +22,10 @@ build: setup ## build everything (debug)
 # The environment of the servers is read in the recipe, so that a DATABASE_URL of the caller's is not used by mistake.
 .PHONY: test
 test: CDC_RELAY_BIN = $(TARGET)/debug/cdc-relay
-test: setup ## every test: unit, property, end to end on real servers
+test: setup ## every test: unit, property, end to end on real servers; SKIP_STACK_TEST=1 leaves the docker stack out
 	@scripts/setup browser
 	docker/check
+	docker/stack-test --optional
 	scripts/services up
 	@[[ $${SKIP_POSTGRES_VERSIONS:-} == 1 ]] || scripts/postgres-version >/dev/null
 	cargo build --workspace --bins
