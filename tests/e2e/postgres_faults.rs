@@ -84,6 +84,37 @@ async fn notices_a_frozen_connection_and_connects_again() -> Result<()> {
         .require_clean()
 }
 
+/// Neither side is told when a router forgets a connection. The server believes in it for a minute.
+#[tokio::test(flavor = "multi_thread")]
+async fn takes_the_slot_back_from_its_own_connection_that_only_the_server_believes_in() -> Result<()>
+{
+    let _turn = heavy::turn().await;
+    let scenario = Scenario::shared().await?;
+    let proxy = Proxy::in_front_of(scenario.database().url().address()).await?;
+    let scenario = scenario.through(&proxy);
+    let consumer = scenario.consumer()?;
+    let _relay = scenario.relay().await?;
+    let load = Load::start(
+        scenario.writers(1, 1),
+        Mix::Everything,
+        Pace(200),
+        Phase::Rough,
+    );
+    let journal = scenario.journal();
+    let soon = Duration::from_secs(10);
+    journal.flows_again(Instant::now(), soon).await?;
+    let before = scenario.database().slot().await?.walsender;
+    proxy.cut_unnoticed_by_the_server();
+    journal.flows_again(Instant::now(), soon).await?;
+    let after = scenario.database().slot().await?.walsender;
+    ensure!(before != after, "the connection was not cut: {before:?}");
+    load.stop().await?;
+    consumer
+        .finish(Duration::from_secs(30))
+        .await?
+        .require_clean()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn reconnects_when_its_connections_are_cut() -> Result<()> {
     let _turn = heavy::turn().await;

@@ -51,11 +51,11 @@ async fn a_standby_takes_over_within_5_s_of_kill_9_and_repeats_nothing() -> Resu
 #[tokio::test(flavor = "multi_thread")]
 async fn a_relay_that_was_frozen_while_another_took_over_is_fenced_when_it_wakes() -> Result<()> {
     let _turn = heavy::turn().await;
-    let scenario = Scenario::shared().await?.delivering(Delivery::ExactlyOnce);
+    let scenario = Scenario::shared()
+        .await?
+        .delivering(Delivery::ExactlyOnce)
+        .with("CDC_RELAY__WIRE_TIMEOUT", "3s");
     let database = scenario.database();
-    database
-        .set_wal_sender_timeout(Duration::from_secs(3))
-        .await?;
     let consumer = scenario.consumer()?;
     let (mut active, mut standby, load) = pair(&scenario, Pace(1_000)).await?;
     for _ in 0..3 {

@@ -5,8 +5,7 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, lookup_host};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -25,6 +24,8 @@ pub struct Behaviour {
     pub piece: NonZeroUsize,
     /// Connections that were made before this number was raised are cut.
     generation: u64,
+    /// The server is not told of a cut.
+    unnoticed: bool,
 }
 
 impl Default for Behaviour {
@@ -35,6 +36,7 @@ impl Default for Behaviour {
             delay: Duration::ZERO,
             piece,
             generation: 0,
+            unnoticed: false,
         }
     }
 }
@@ -91,6 +93,15 @@ impl Proxy {
     pub fn cut(&self) {
         self.set(|behaviour| behaviour.generation += 1);
     }
+
+    /// Cuts all connections, and the server hears nothing of it, as if a router between had forgotten them; new ones are
+    /// served.
+    pub fn cut_unnoticed_by_the_server(&self) {
+        self.set(|behaviour| {
+            behaviour.unnoticed = true;
+            behaviour.generation += 1;
+        });
+    }
 }
 
 async fn accept(listener: TcpListener, server: SocketAddr, behaviour: watch::Receiver<Behaviour>) {
@@ -104,32 +115,44 @@ async fn accept(listener: TcpListener, server: SocketAddr, behaviour: watch::Rec
     }
 }
 
-async fn serve(client: TcpStream, server: SocketAddr, mut behaviour: watch::Receiver<Behaviour>) {
+async fn serve(client: TcpStream, server: SocketAddr, behaviour: watch::Receiver<Behaviour>) {
     let generation = behaviour.borrow().generation;
-    let forward = behaviour.clone();
-    let connection = async {
-        thawed(&mut forward.clone()).await;
+    let is_cut = || {
+        let mut behaviour = behaviour.clone();
+        async move {
+            let cut = behaviour.wait_for(|behaviour| behaviour.generation != generation);
+            cut.await.ok();
+        }
+    };
+    let connected = async {
+        thawed(&mut behaviour.clone()).await;
         let server = TcpStream::connect(server).await?;
         client.set_nodelay(true)?;
         server.set_nodelay(true)?;
-        let (from_client, to_client) = client.into_split();
-        let (from_server, to_server) = server.into_split();
-        tokio::select! {
-            ended = pump(from_client, to_server, forward.clone()) => ended,
-            ended = pump(from_server, to_client, forward.clone()) => ended,
-        }
+        std::io::Result::Ok(server)
     };
+    let mut server = tokio::select! {
+        Ok(server) = connected => server,
+        () = is_cut() => return,
+    };
+    let (mut from_server, mut to_server) = server.split();
+    let (mut from_client, mut to_client) = client.into_split();
     tokio::select! {
         // Either side hung up; both sockets close with the end of this task.
-        _ = connection => {}
-        _ = behaviour.wait_for(|behaviour| behaviour.generation != generation) => {}
+        _ = pump(&mut from_client, &mut to_server, behaviour.clone()) => return,
+        _ = pump(&mut from_server, &mut to_client, behaviour.clone()) => return,
+        () = is_cut() => {}
+    }
+    drop((from_client, to_client));
+    if behaviour.borrow().unnoticed {
+        std::future::pending::<()>().await;
     }
 }
 
 /// Moves bytes until one side closes.
 async fn pump(
-    mut from: OwnedReadHalf,
-    mut to: OwnedWriteHalf,
+    from: &mut (impl AsyncRead + Unpin),
+    to: &mut (impl AsyncWrite + Unpin),
     mut behaviour: watch::Receiver<Behaviour>,
 ) -> std::io::Result<()> {
     let mut buffer = vec![0; BUFFER];

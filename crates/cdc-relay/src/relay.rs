@@ -32,6 +32,7 @@ mod slot;
 mod stall;
 mod topic;
 mod topics;
+mod walsender;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -54,6 +55,7 @@ use self::open::Beginning;
 use self::pipeline::Contract;
 use self::server_watch::ServerWatch;
 use self::session::RelaySession;
+use self::walsender::Walsender;
 use crate::admin::{Phase, RelayState};
 use crate::config::{Config, OnGap, Poison};
 use crate::failure::Failure;
@@ -129,9 +131,11 @@ impl Relay {
     pub(crate) async fn run(&self, shutdown: &CancellationToken) -> Result<(), Failure> {
         let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
         let mut beginning = Beginning::default();
+        let mut streamed = None;
         loop {
             let started = Instant::now();
-            let Err(error) = Box::pin(self.one_session(shutdown, &mut beginning)).await else {
+            let session = self.one_session(shutdown, &mut beginning, &mut streamed);
+            let Err(error) = Box::pin(session).await else {
                 return Ok(());
             };
             let next = self.next(&error);
@@ -145,10 +149,19 @@ impl Relay {
             }
             let pause = match next {
                 Next::Stop => return Err(failure),
-                Next::StandBy if self.until.is_some() => return Err(failure),
                 Next::StandBy => {
-                    self.stand_by(&failure);
-                    STANDBY_POLL
+                    let is_ended = tokio::select! {
+                        () = shutdown.cancelled() => return Ok(()),
+                        is_ended = self.end(streamed.take()) => is_ended,
+                    };
+                    if is_ended {
+                        FIRST_PAUSE
+                    } else if self.until.is_some() {
+                        return Err(failure);
+                    } else {
+                        self.stand_by(&failure);
+                        STANDBY_POLL
+                    }
                 }
                 Next::Reconnect => {
                     if started.elapsed() >= GOOD_SESSION {
@@ -195,14 +208,17 @@ impl Relay {
         }
     }
 
-    /// One session; `beginning` is how it is to begin, and comes back as the next one is to begin.
+    /// One session; `beginning` is how it is to begin, and comes back as the next one is to begin. `streamed` becomes the
+    /// server's end of it once it holds the slot.
     async fn one_session(
         &self,
         shutdown: &CancellationToken,
         beginning: &mut Beginning,
+        streamed: &mut Option<Walsender>,
     ) -> Result<(), RelayError> {
         // Boxed here, once a session: the futures are large.
-        let opened = Box::pin(RelaySession::open(self, std::mem::take(beginning)));
+        let opened = RelaySession::open(self, std::mem::take(beginning), streamed);
+        let opened = Box::pin(opened);
         let mut session = tokio::select! {
             () = shutdown.cancelled() => return Ok(()),
             session = opened => session?,
@@ -229,6 +245,25 @@ impl Relay {
                 }
                 session.abandon(PRODUCER_FAREWELL).await;
                 Err(error)
+            }
+        }
+    }
+
+    /// Ends what the server keeps of an earlier session of ours, whose connection is lost; `false` if somebody else holds
+    /// the slot.
+    async fn end(&self, streamed: Option<Walsender>) -> bool {
+        let Some(walsender) = streamed else {
+            return false;
+        };
+        match walsender.end(&self.postgres, &self.slot).await {
+            Ok(true) => {
+                tracing::info!(slot = %self.slot, "took the slot back from a lost connection of this relay");
+                true
+            }
+            Ok(false) => false,
+            Err(error) => {
+                tracing::debug!(%error, "whether a lost connection holds the slot is not known");
+                false
             }
         }
     }

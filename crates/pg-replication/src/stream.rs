@@ -103,7 +103,7 @@ impl ReplicationStream {
     /// The server's refusals keep their SQLSTATE: 55006 when another process holds the slot, 42704 when slot
     /// or publication is missing, 55000 when the slot was invalidated.
     pub async fn start(mut session: Session, options: &StreamOptions) -> Result<Self, Error> {
-        let server_timeout = server_timeout(&mut session).await?;
+        let server_timeout = agree_on_timeout(&mut session, options.silence_limit).await?;
         let framed = session
             .start_replication(
                 &options.slot,
@@ -304,6 +304,27 @@ impl ReplicationStream {
 fn passes_publication_over(warning: &ServerError) -> bool {
     warning.code == SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE
         && warning.routine.as_deref() == Some("LoadPublications")
+}
+
+/// After how long a silence the server ends this session; `None` when it never does.
+///
+/// A server that waited longer than we do would keep the slot for a connection that is dead, so the shorter limit holds
+/// for both sides. That there is none is left as it is: somebody chose it.
+async fn agree_on_timeout(
+    session: &mut Session,
+    silence_limit: Duration,
+) -> Result<Option<Duration>, Error> {
+    let Some(server_timeout) = server_timeout(session).await? else {
+        return Ok(None);
+    };
+    if server_timeout <= silence_limit {
+        return Ok(Some(server_timeout));
+    }
+    let limit_ms = silence_limit.as_millis();
+    session
+        .simple_query(&format!("SET wal_sender_timeout = {limit_ms}"))
+        .await?;
+    Ok(Some(silence_limit))
 }
 
 /// `wal_sender_timeout` of this session's server; `None` when it is off.

@@ -29,6 +29,7 @@ use super::session::RelaySession;
 use super::slot::{self, SlotLook};
 use super::stall::StallWatch;
 use super::topics::TopicFinder;
+use super::walsender::Walsender;
 use super::{Relay, hold, preflight};
 use crate::admin::Phase;
 
@@ -64,10 +65,11 @@ struct ServerSide {
 }
 
 impl<'a> RelaySession<'a> {
-    /// Connects both sides, compares what they remember, and starts the stream.
+    /// Connects both sides, compares what they remember, and starts the stream. `streamed` becomes who serves it.
     pub(super) async fn open(
         relay: &'a Relay,
         Beginning { careful, gap }: Beginning,
+        streamed: &mut Option<Walsender>,
     ) -> Result<Self, RelayError> {
         let mut session = Session::connect(&relay.postgres)
             .await
@@ -81,7 +83,7 @@ impl<'a> RelaySession<'a> {
         let key = CheckpointKey::new(&server.identity, &relay.slot);
         let (stream, watch, kafka, checkpoint, backfill);
         if matches!(server.slot.facts, SlotFacts::Ready { .. }) {
-            let mut held_stream = start(relay, session).await?;
+            let mut held_stream = start(relay, session, streamed).await?;
             watch = relay.watch();
             let opened = KafkaSide::open(relay, &topics, key);
             let mut opened = held(&mut held_stream, &watch, opened).await?;
@@ -94,7 +96,7 @@ impl<'a> RelaySession<'a> {
             let plan = decide(relay, &server, &opened, gap)?;
             (checkpoint, backfill) =
                 begin_with_new_slot(relay, &server, &mut session, &mut opened, plan).await?;
-            (stream, kafka) = (start(relay, session).await?, opened);
+            (stream, kafka) = (start(relay, session, streamed).await?, opened);
             watch = relay.watch();
         }
         let parts = Parts {
@@ -195,7 +197,13 @@ impl ServerSide {
     }
 }
 
-async fn start(relay: &Relay, session: Session) -> Result<ReplicationStream, RelayError> {
+async fn start(
+    relay: &Relay,
+    mut session: Session,
+    streamed: &mut Option<Walsender>,
+) -> Result<ReplicationStream, RelayError> {
+    let walsender = Walsender::of(&mut session).await;
+    let walsender = walsender.map_err(postgres("ask who serves the session"))?;
     let config = &relay.config;
     let options = StreamOptions {
         slot: relay.slot.clone(),
@@ -204,9 +212,11 @@ async fn start(relay: &Relay, session: Session) -> Result<ReplicationStream, Rel
         status_interval: STATUS_INTERVAL,
         silence_limit: config.relay.wire_timeout.get(),
     };
-    ReplicationStream::start(session, &options)
+    let stream = ReplicationStream::start(session, &options)
         .await
-        .map_err(postgres("start streaming from the slot"))
+        .map_err(postgres("start streaming from the slot"))?;
+    *streamed = walsender;
+    Ok(stream)
 }
 
 /// Keeps the stream's connection alive while something else takes its time.
