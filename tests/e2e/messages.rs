@@ -157,13 +157,13 @@ async fn stops_at_a_message_that_is_no_event_and_passes_over_those_of_others() -
         r#"{"id": "x", "aggregatetype": null, "aggregateid": "k", "payload": 1}"#,
     ];
     let mut n = 0;
-    for content in bad {
+    for (content, transactional) in bad.iter().zip([true, false].into_iter().cycle()) {
         n += 1;
         session.batch_execute(&message(n, true)).await?;
         session
             .execute(
-                "SELECT pg_logical_emit_message(true, 'outbox', $1)",
-                &[&content],
+                "SELECT pg_logical_emit_message($1, 'outbox', $2)",
+                &[&transactional, content],
             )
             .await?;
     }

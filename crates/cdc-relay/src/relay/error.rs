@@ -10,6 +10,15 @@ use super::gap::Gap;
 use super::topic::Refusal;
 use crate::shard::Shards;
 
+/// Where an event was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum EventPlace {
+    /// In the write-ahead log. A message from outside of any transaction has the position of its own record.
+    Log(Position),
+    /// In its table, by name.
+    Table(String),
+}
+
 /// The end of a session.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RelayError {
@@ -88,10 +97,10 @@ pub(crate) enum RelayError {
         source: UnreadableCheckpoint,
     },
     /// A row or message that does not fit the outbox contract.
-    #[error("the event at {} is not valid", At(*position))]
+    #[error("the event {place} is not valid")]
     InvalidRow {
-        /// Where in the write-ahead log; `None` for a message from outside of any transaction.
-        position: Option<Position>,
+        /// Where it was read.
+        place: EventPlace,
         /// Why.
         #[source]
         reason: InvalidRow,
@@ -346,13 +355,11 @@ fn denies_topic(error: &cdc_kafka::Error) -> bool {
     }
 }
 
-struct At(Option<Position>);
-
-impl std::fmt::Display for At {
+impl std::fmt::Display for EventPlace {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.0 {
-            Some(position) => write!(f, "{position}"),
-            None => f.write_str("a message outside of any transaction"),
+        match self {
+            Self::Log(position) => write!(f, "at {position}"),
+            Self::Table(table) => write!(f, "that was read from table {table}"),
         }
     }
 }

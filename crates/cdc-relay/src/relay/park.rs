@@ -14,6 +14,7 @@ use pg_replication::StreamEvent;
 
 use super::careful::Careful;
 use super::error::{PoisonKind, RelayError};
+use super::pipeline::own_position;
 use super::session::RelaySession;
 use super::{Relay, hold};
 use crate::complaints::Complaints;
@@ -219,10 +220,7 @@ impl RelaySession<'_> {
             return position;
         }
         match &self.waiting {
-            Some(StreamEvent::Standalone(message, _)) => Position {
-                commit_lsn: message.lsn,
-                index: ChangeIndex::FIRST,
-            },
+            Some(StreamEvent::Standalone(message, _)) => own_position(message),
             // A row of a table has none: the event's id tells it from others.
             _ => Position {
                 commit_lsn: self.stream.received(),

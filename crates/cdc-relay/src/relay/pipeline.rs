@@ -17,6 +17,7 @@ use pg_replication::pgoutput::{Begin, Commit, LogicalMessage, RelationId, Xid};
 use pg_replication::{CommitToken, PgTimestamp, StreamEvent};
 
 pub(super) use self::contract::Contract;
+pub(super) use self::events::own_position;
 pub(super) use self::table_rows::Identity;
 use self::tables::Tables;
 use super::backfill::Overlap;
@@ -131,10 +132,7 @@ impl Pipeline {
     /// Of an event that is offered next, if it has one.
     pub(super) fn position_of(&self, event: &StreamEvent) -> Option<Position> {
         match event {
-            StreamEvent::Standalone(message, _) => Some(Position {
-                commit_lsn: message.lsn,
-                index: ChangeIndex::FIRST,
-            }),
+            StreamEvent::Standalone(message, _) => Some(own_position(message)),
             _ => self.position(),
         }
     }

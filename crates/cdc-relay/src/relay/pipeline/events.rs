@@ -1,10 +1,11 @@
 //! Rows and messages become events, and go out.
 
+use cdc_event::{ChangeIndex, Position};
 use pg_replication::pgoutput::{Message, RelationId, Tuple};
 
 use super::sending::{SendFailure, remains_of_tuple, send};
 use super::{Obstacle, Pipeline};
-use crate::relay::error::RelayError;
+use crate::relay::error::{EventPlace, RelayError};
 use crate::relay::notices::note;
 use crate::relay::outbound::Outbound;
 use crate::relay::park::{Poisoned, Remains};
@@ -46,7 +47,11 @@ impl Pipeline {
                 remains_of_tuple(&table.relation, tuple),
             ),
         };
-        self.told(failure, remains)
+        let table = || format!("{}.{}", table.relation.namespace, table.relation.name);
+        let place = self
+            .position()
+            .map_or_else(|| EventPlace::Table(table()), EventPlace::Log);
+        told(failure, remains, place)
     }
 
     /// A message that was written to the log.
@@ -75,30 +80,40 @@ impl Pipeline {
                 Remains::of_payload(message.content.to_vec()),
             ),
         };
-        self.told(failure, remains)
+        let position = self.position().unwrap_or(own_position(message));
+        told(failure, remains, EventPlace::Log(position))
     }
+}
 
-    /// Whether the event is at fault, or something else.
-    fn told(&self, failure: SendFailure, remains: Remains) -> Result<Option<Obstacle>, RelayError> {
-        let error = match failure {
-            SendFailure::Row(reason) => RelayError::InvalidRow {
-                position: self.position(),
-                reason,
-            },
-            SendFailure::Topic(topic, Refusal::Missing) => RelayError::TopicMissing {
-                topic: topic.to_string(),
-            },
-            SendFailure::Topic(topic, Refusal::Denied) => RelayError::TopicDenied {
-                topic: topic.to_string(),
-            },
-            SendFailure::Kafka(source) => RelayError::refused(source, None),
-        };
-        if error.poison().is_none() {
-            return Err(error);
-        }
-        Ok(Some(Obstacle::Poison(Box::new(Poisoned {
-            error,
-            remains,
-        }))))
+/// Whether the event is at fault, or something else.
+fn told(
+    failure: SendFailure,
+    remains: Remains,
+    place: EventPlace,
+) -> Result<Option<Obstacle>, RelayError> {
+    let error = match failure {
+        SendFailure::Row(reason) => RelayError::InvalidRow { place, reason },
+        SendFailure::Topic(topic, Refusal::Missing) => RelayError::TopicMissing {
+            topic: topic.to_string(),
+        },
+        SendFailure::Topic(topic, Refusal::Denied) => RelayError::TopicDenied {
+            topic: topic.to_string(),
+        },
+        SendFailure::Kafka(source) => RelayError::refused(source, None),
+    };
+    if error.poison().is_none() {
+        return Err(error);
+    }
+    Ok(Some(Obstacle::Poison(Box::new(Poisoned {
+        error,
+        remains,
+    }))))
+}
+
+/// Of a message from outside of any transaction.
+pub(in crate::relay) fn own_position(message: &Message) -> Position {
+    Position {
+        commit_lsn: message.lsn,
+        index: ChangeIndex::FIRST,
     }
 }
