@@ -18,6 +18,14 @@ pub enum Failure {
         /// Not before this has passed; it only ever delays an attempt, and is capped by the runner.
         retry_after: Option<Duration>,
     },
+    /// It was not tried, as it is not its time: somebody else may be at it, or what it is for has asked for a pause. No
+    /// attempt is counted, however often that happens, until the runner finds that it takes too long.
+    Wait {
+        /// What it waits for.
+        error: HandlerError,
+        /// Not before this has passed; the runner bounds it in both directions.
+        after: Duration,
+    },
     /// This record will never succeed: to the dead letters at once.
     Poison {
         /// What happened.
@@ -54,6 +62,11 @@ pub enum PartDisposition {
         /// Not before this has passed.
         retry_after: Option<Duration>,
     },
+    /// As [`Failure::Wait`].
+    Wait {
+        /// Not before this has passed.
+        after: Duration,
+    },
     /// As [`Failure::Poison`].
     Poison,
 }
@@ -79,6 +92,12 @@ impl Failure {
             error,
             retry_after: None,
         }
+    }
+
+    /// No failure yet: it is to be tried when this has passed.
+    #[must_use]
+    pub const fn wait(error: HandlerError, after: Duration) -> Self {
+        Self::Wait { error, after }
     }
 
     /// A failure that will not pass.

@@ -53,9 +53,9 @@ pub trait Handler: Send + Sync + 'static {
 /// The how-manieth try of a record this is, over all retries and replays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Attempt {
-    /// From 1.
+    /// From 1. One that was only put off ([`Failure::Wait`]) is not counted.
     pub number: NonZeroU32,
-    /// When it failed first; `None` at the first attempt.
+    /// When it failed or was put off first; `None` before that.
     pub first_failed_at: Option<SystemTime>,
 }
 
@@ -75,6 +75,15 @@ impl Attempt {
         number: NonZeroU32::MIN,
         first_failed_at: None,
     };
+
+    /// The same one, after it was put off at `now`.
+    #[must_use]
+    pub fn put_off(self, now: SystemTime) -> Self {
+        Self {
+            first_failed_at: Some(self.first_failed_at.unwrap_or(now)),
+            ..self
+        }
+    }
 
     /// The one after this one failed, at `now`.
     #[must_use]

@@ -1,6 +1,7 @@
 //! What a failed record carries through retry topics and dead letters. Pure, no I/O.
 //!
-//! * [`retry`] makes the headers for a retry topic, [`read_retry`] takes them off again.
+//! * [`retry`] makes the headers for a retry topic, [`put_off`] those of a record that only waits in one; [`read_retry`]
+//!   takes them off again.
 //! * [`dead_letter`] makes those of a dead letter: Spring Kafka's names and encodings, and a few of our own.
 //! * [`read_dead_letter`] understands these, and those of Spring Kafka, Kafka Connect, Kafka Streams, share groups,
 //!   SmallRye, Karafka, Dekaf and MassTransit as far as they go.
@@ -48,4 +49,4 @@ pub use dead_letter::{DeadLetter, Family, read_dead_letter};
 pub use failed::Failed;
 pub use report::FailureReport;
 pub use retry_state::{RetryState, read_retry};
-pub use write::{MAX_BYTES, MAX_RETRY_BYTES, dead_letter, retry};
+pub use write::{MAX_BYTES, MAX_RETRY_BYTES, dead_letter, put_off, retry};

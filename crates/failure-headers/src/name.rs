@@ -37,6 +37,9 @@ pub(crate) const FIRST_FAILURE: &str = "cdc-first-failure";
 pub(crate) const PART: &str = "cdc-part";
 /// Not to be tried before: milliseconds since 1970, 64 bits, big endian.
 pub(crate) const NOT_BEFORE: &str = "cdc-not-before";
+/// Of a record that waits without having failed: how many delays between attempts it has waited through. 32 bits, big
+/// endian. Then [`ATTEMPTS`] counts the attempt that is still to come.
+pub(crate) const WAITED: &str = "cdc-waited-delays";
 /// The number in the store of failed events: 64 bits, big endian.
 pub(crate) const FAILED_EVENT: &str = "cdc-failed-event";
 /// The group that failed, in retry topics.
@@ -51,13 +54,14 @@ pub(crate) const ORIGIN_OFFSET: &str = "cdc-origin-offset";
 pub(crate) const ORIGIN_TIMESTAMP: &str = "cdc-origin-timestamp";
 
 /// Everything that a retry adds.
-const OF_RETRY: [&str; 12] = [
+const OF_RETRY: [&str; 13] = [
     ERROR_CODE,
     ERROR_MESSAGE,
     ATTEMPTS,
     FIRST_FAILURE,
     PART,
     NOT_BEFORE,
+    WAITED,
     FAILED_EVENT,
     GROUP,
     ORIGIN_TOPIC,

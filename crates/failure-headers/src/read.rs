@@ -41,6 +41,11 @@ impl<'a> Read<'a> {
         value::attempts(self.bytes(name)?)
     }
 
+    /// A number of delays.
+    pub(crate) fn delays(self, name: &str) -> Option<u16> {
+        u16::try_from(value::int32(self.bytes(name)?)?).ok()
+    }
+
     pub(crate) fn time(self, name: &str) -> Option<SystemTime> {
         value::time(self.bytes(name)?)
     }

@@ -27,6 +27,9 @@ pub struct RetryState {
     pub first_failed_at: SystemTime,
     /// Not to be tried before, at most a day ahead.
     pub not_before: Option<SystemTime>,
+    /// It has not failed and only waits here: how many delays between attempts it has waited through. `attempts` then
+    /// counts the one that is still to come.
+    pub waited: Option<u16>,
     /// Its number in the store of failed events, when it was replayed from there.
     pub failed_event: Option<i64>,
 }
@@ -60,6 +63,7 @@ pub fn read_retry(
         attempts: read.attempts(name::ATTEMPTS).unwrap_or(NonZeroU32::MIN),
         first_failed_at: first_failed_at.map_or(now, |time| time.min(now)),
         not_before: read.plausible_time(name::NOT_BEFORE, now),
+        waited: read.delays(name::WAITED),
         failed_event: read.number(name::FAILED_EVENT),
     };
     (own, Some(state))

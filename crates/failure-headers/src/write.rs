@@ -85,6 +85,22 @@ pub fn retry(
     added.headers
 }
 
+/// The headers for a retry topic in which a record waits that has not failed: as those of [`retry`], but
+/// `failed.attempts` counts the attempt that is still to come, and `delays` says how many delays between attempts it
+/// has waited through.
+#[must_use]
+pub fn put_off(
+    own: &Headers,
+    failed: &Failed<'_>,
+    not_before: Option<std::time::SystemTime>,
+    delays: u16,
+) -> Headers {
+    let mut headers = retry(own, failed, not_before);
+    let delays = u32::from(delays).to_be_bytes().to_vec();
+    headers.push(name::WAITED, Some(delays));
+    headers
+}
+
 impl Added {
     fn to(own: &Headers, replaced: impl Fn(&str) -> bool) -> Self {
         Self {

@@ -22,7 +22,8 @@ pub(crate) const OUTAGE: &str = "cdc_recovery_outage";
 
 /// Label: the consumer group.
 pub(crate) const GROUP: &str = "group";
-/// Label: `success`, `transient`, `poison`, `partial`, `fatal` or `panic`.
+/// Label: `success`, `transient`, `wait` (it was not tried, and counts as no attempt), `poison`, `partial`, `fatal` or
+/// `panic`.
 pub(crate) const OUTCOME: &str = "outcome";
 /// Label: the number of a retry topic, from 1.
 pub(crate) const TIER: &str = "tier";

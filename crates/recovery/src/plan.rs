@@ -3,6 +3,7 @@
 mod blocking;
 mod invalid;
 mod step;
+mod wait;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU16;
@@ -13,6 +14,7 @@ use cdc_event::ErrorCode;
 pub use self::blocking::{BlockingRetry, Jitter};
 pub use self::invalid::InvalidPlan;
 pub(crate) use self::step::{Failing, Step};
+pub(crate) use self::wait::{Wait, Waiting};
 use crate::names::DeadLetterTemplate;
 
 /// How a record is tried again: first in its place, where its key waits for it, then in retry topics, where nothing
@@ -191,6 +193,13 @@ impl RetryPlan {
     /// How long a record waits in a retry topic.
     pub(crate) fn delay_of(&self, tier: Tier) -> Duration {
         self.tiers.get(tier.index()).copied().unwrap_or_default()
+    }
+
+    /// Which retries failures with a code get.
+    fn retry_of(&self, code: &ErrorCode) -> CodeRetry {
+        self.per_code
+            .get(code)
+            .map_or(CodeRetry::AsPlanned, |policy| policy.retry)
     }
 
     /// The retry topics that there are: one for each tier, and one for replays if there is none.

@@ -35,6 +35,7 @@ pub(crate) struct Progress {
 pub(crate) enum Ended {
     Success,
     Transient,
+    Wait,
     Poison,
     Partial,
     Fatal,
@@ -45,6 +46,7 @@ pub(crate) enum Ended {
 struct Attempts {
     success: Counter,
     transient: Counter,
+    wait: Counter,
     poison: Counter,
     partial: Counter,
     fatal: Counter,
@@ -74,6 +76,7 @@ impl Progress {
             attempts: Attempts {
                 success: attempts("success"),
                 transient: attempts("transient"),
+                wait: attempts("wait"),
                 poison: attempts("poison"),
                 partial: attempts("partial"),
                 fatal: attempts("fatal"),
@@ -98,6 +101,7 @@ impl Progress {
                 &attempts.success
             }
             Ended::Transient => &attempts.transient,
+            Ended::Wait => &attempts.wait,
             Ended::Poison => &attempts.poison,
             Ended::Partial => &attempts.partial,
             Ended::Fatal => &attempts.fatal,

@@ -6,6 +6,7 @@ mod hand_over;
 mod heads;
 mod in_order;
 mod settle;
+mod wait;
 
 use std::time::SystemTime;
 
@@ -16,6 +17,7 @@ pub(crate) use self::context::{Context, Order, Shared};
 pub(crate) use self::heads::Heads;
 use self::settle::{Failed, settle};
 use crate::error::HandlerStopped;
+use crate::plan::Tier;
 use crate::progress::Ended;
 
 /// A record to be dealt with.
@@ -24,6 +26,8 @@ pub(crate) struct Job {
     pub(crate) record: Record,
     /// The attempt that comes next.
     pub(crate) attempt: Attempt,
+    /// The last retry topic whose delay it has waited through; `None` before the first.
+    pub(crate) waited: Option<Tier>,
     /// Not to be tried before.
     pub(crate) not_before: Option<SystemTime>,
     /// Its number in the store of failed events, if it came from there.
@@ -91,6 +95,7 @@ enum Sample {
 fn ended(failure: &Failure) -> Ended {
     match failure {
         Failure::Transient { .. } => Ended::Transient,
+        Failure::Wait { .. } => Ended::Wait,
         Failure::Poison { .. } => Ended::Poison,
         Failure::Partial { .. } => Ended::Partial,
         Failure::Fatal { .. } => Ended::Fatal,

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use cdc_event::{ErrorCode, Headers, PartId};
 use failure_headers::{
-    MAX_BYTES, MAX_RETRY_BYTES, dead_letter, read_dead_letter, read_retry, retry,
+    MAX_BYTES, MAX_RETRY_BYTES, dead_letter, put_off, read_dead_letter, read_retry, retry,
 };
 use proptest::prelude::*;
 
@@ -58,7 +58,9 @@ proptest! {
         let mut sizes = Vec::new();
         for hop in 0..50 {
             let failing = &failures[hop % failures.len()];
-            let written = retry(&travelling, &failing.failed(), Some(now()));
+            let waiting = put_off(&travelling, &failing.failed(), Some(now()), u16::MAX);
+            prop_assert!(size(&waiting) <= size(&own) + MAX_RETRY_BYTES);
+            let written = retry(&waiting, &failing.failed(), Some(now()));
             prop_assert!(size(&written) <= size(&own) + MAX_RETRY_BYTES);
             // A retry that fails is dead-lettered, stored, and replayed.
             let letter = dead_letter(&written, &failing.failed());

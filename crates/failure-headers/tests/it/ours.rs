@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use failure_headers::{Family, dead_letter, read_dead_letter, read_retry, retry};
+use failure_headers::{Family, dead_letter, put_off, read_dead_letter, read_retry, retry};
 
 use crate::records::{Failing, now, own, somewhere};
 
@@ -23,6 +23,22 @@ fn a_retry_tells_everything_again_and_gives_the_own_headers_back() {
     assert_eq!(state.first_failed_at, now());
     assert_eq!(state.not_before, Some(due));
     assert_eq!(state.failed_event, Some(17));
+    assert_eq!(state.waited, None);
+}
+
+#[test]
+fn a_record_that_only_waits_says_so_until_it_fails() {
+    let failing = Failing::new();
+    let waiting = put_off(&own(), &failing.failed(), None, 2);
+    let (own_again, state) = read_retry(&waiting, &somewhere(), now());
+    let state = state.unwrap();
+    assert_eq!((own_again, state.waited), (own(), Some(2)));
+    assert_eq!(state.attempts.get(), 3);
+    let failed = retry(&waiting, &failing.failed(), None);
+    let (_, state) = read_retry(&failed, &somewhere(), now());
+    assert_eq!(state.unwrap().waited, None);
+    let letter = dead_letter(&waiting, &failing.failed());
+    assert_eq!(read_dead_letter(&letter).own, own());
 }
 
 #[test]

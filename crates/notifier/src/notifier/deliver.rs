@@ -273,6 +273,14 @@ impl Ended {
         }
     }
 
+    /// Nothing was sent, so no attempt is counted.
+    const fn wait(error: HandlerError, after: Duration) -> Self {
+        Self::Failed {
+            error,
+            disposition: PartDisposition::Wait { after },
+        }
+    }
+
     const fn poison(error: HandlerError) -> Self {
         Self::Failed {
             error,
@@ -282,7 +290,7 @@ impl Ended {
 
     fn elsewhere(retry_after: Duration) -> Self {
         let what = "the delivery is being made, or was when its process died";
-        Self::transient(HandlerError::new(IN_FLIGHT, what), Some(retry_after))
+        Self::wait(HandlerError::new(IN_FLIGHT, what), retry_after)
     }
 
     fn refused(refusal: Refusal) -> Self {
@@ -301,7 +309,7 @@ impl Ended {
                 (RATE, "the endpoint's rate is used up", retry_after)
             }
         };
-        Self::transient(HandlerError::new(code, what), Some(retry_after))
+        Self::wait(HandlerError::new(code, what), retry_after)
     }
 
     fn of(attempt: &Attempt, outcome: Outcome) -> Self {

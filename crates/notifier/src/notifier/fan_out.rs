@@ -36,6 +36,7 @@ impl Shared {
                 PartDisposition::Transient { retry_after } => {
                     Failure::Transient { error, retry_after }
                 }
+                PartDisposition::Wait { after } => Failure::Wait { error, after },
                 PartDisposition::Poison => Failure::Poison { error },
             }),
             Ended::Store(error) => Err(error.into_failure()),

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cdc_event::{
-    Attempt, Failure, Handler, Headers, KafkaPosition, PartDisposition, PartId, Record,
+    Attempt, FailedPart, Failure, Handler, Headers, KafkaPosition, PartDisposition, PartId, Record,
 };
 use notifier::{
     Alerts, Deliveries, DeliveryState, DisabledReason, EndpointId, Endpoints, Notifier, SecretKeys,
@@ -207,6 +207,23 @@ pub(crate) async fn handle(notifier: &Notifier, record: &Record) -> Result<(), F
     notifier.handle(record, Attempt::FIRST).await
 }
 
+/// The delivery was not tried: what for, and for how long it is put off.
+pub(crate) fn wait(result: Result<(), Failure>) -> (String, Duration) {
+    let Err(Failure::Partial { parts }) = result else {
+        panic!("not a partial failure: {result:?}");
+    };
+    match parts.as_slice() {
+        [
+            FailedPart {
+                error,
+                disposition: PartDisposition::Wait { after },
+                ..
+            },
+        ] => (error.code().to_string(), *after),
+        other => panic!("not one wait: {other:?}"),
+    }
+}
+
 /// What failed of a record: endpoint, code, whether it comes again.
 pub(crate) fn parts(result: Result<(), Failure>) -> Vec<(String, String, bool)> {
     let Err(Failure::Partial { parts }) = result else {
@@ -215,7 +232,11 @@ pub(crate) fn parts(result: Result<(), Failure>) -> Vec<(String, String, bool)> 
     let mut parts: Vec<_> = parts
         .iter()
         .map(|part| {
-            let again = matches!(part.disposition, PartDisposition::Transient { .. });
+            let again = match part.disposition {
+                PartDisposition::Transient { .. } => true,
+                PartDisposition::Poison => false,
+                PartDisposition::Wait { .. } => panic!("it was not tried: {part:?}"),
+            };
             (part.part.to_string(), part.error.code().to_string(), again)
         })
         .collect();

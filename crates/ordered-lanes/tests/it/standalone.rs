@@ -33,6 +33,7 @@ impl Retries {
             .is_none_or(|attempts| attempt.number.get() < attempts);
         let left = |part: Option<PartId>, error, disposition| {
             let fate = match disposition {
+                PartDisposition::Wait { after } => Fate::Again(after),
                 PartDisposition::Transient { .. } if may_pass => Fate::Again(self.pause),
                 PartDisposition::Transient { .. } | PartDisposition::Poison => Fate::Dead,
             };
@@ -47,6 +48,10 @@ impl Retries {
         match failure {
             Failure::Transient { error, retry_after } => {
                 let disposition = PartDisposition::Transient { retry_after };
+                Ok(vec![left(part.cloned(), error, disposition)])
+            }
+            Failure::Wait { error, after } => {
+                let disposition = PartDisposition::Wait { after };
                 Ok(vec![left(part.cloned(), error, disposition)])
             }
             Failure::Poison { error } => {

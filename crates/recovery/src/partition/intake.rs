@@ -23,13 +23,14 @@ pub(super) fn of_source<H>(context: &Context<H>, fetched: FetchedRecord) -> Job 
     Job {
         record,
         attempt: Attempt::FIRST,
+        waited: None,
         not_before: None,
         failed_event: None,
     }
 }
 
-/// A record of a retry topic. What it says of itself may be wrong; it is never believed to have had fewer attempts than
-/// brought it here.
+/// A record of a retry topic. What it says of itself may be wrong; one that failed is never believed to have had fewer
+/// attempts than brought it here.
 pub(super) fn of_retry<H>(
     context: &Context<H>,
     topic: &str,
@@ -39,13 +40,13 @@ pub(super) fn of_retry<H>(
 ) -> Job {
     let at = position(topic, context.partition, &fetched);
     let (headers, state) = read_retry(&fetched.headers, &at, now);
-    let attempts_before = |said: u32| {
+    let attempt_after = |said: u32| {
         let attempts = said.max(u32::from(tier.number()));
         NonZeroU32::MIN.saturating_add(attempts)
     };
     let Some(state) = state else {
         let attempt = Attempt {
-            number: attempts_before(0),
+            number: attempt_after(0),
             first_failed_at: Some(now),
         };
         let record = Record {
@@ -59,9 +60,19 @@ pub(super) fn of_retry<H>(
         return Job {
             record,
             attempt,
+            waited: Some(tier),
             not_before: None,
             failed_event: None,
         };
+    };
+    let (number, waited) = match state.waited {
+        None => (attempt_after(state.attempts.get()), Some(tier)),
+        // It only waits here, and goes on where it was.
+        Some(delays) => {
+            let least = NonZeroU32::new(delays.into()).unwrap_or(NonZeroU32::MIN);
+            let waited = usize::from(delays).checked_sub(1).map(Tier::of_index);
+            (state.attempts.max(least), waited)
+        }
     };
     let is_of_source = state.origin.topic == context.route.source;
     let latest = now.checked_add(context.shared.plan.max_retry_after());
@@ -76,9 +87,10 @@ pub(super) fn of_retry<H>(
     Job {
         record,
         attempt: Attempt {
-            number: attempts_before(state.attempts.get()),
+            number,
             first_failed_at: Some(state.first_failed_at),
         },
+        waited,
         not_before: state
             .not_before
             .map(|time| latest.map_or(time, |latest| time.min(latest))),

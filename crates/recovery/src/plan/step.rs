@@ -9,7 +9,7 @@ use super::{CodeRetry, RetryPlan, Tier};
 /// A record that failed and may succeed later.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Failing<'a> {
-    /// The retry topic that it was read from; `None` is the source.
+    /// The last retry topic whose delay it has waited through; `None` is the source.
     pub(crate) tier: Option<Tier>,
     /// Failures since it was read.
     pub(crate) failures_here: u32,
@@ -40,11 +40,7 @@ pub(crate) enum Step {
 impl RetryPlan {
     /// What is done about a failure that may pass. `random` is a fresh number from 0 to 1.
     pub(crate) fn step(&self, failing: &Failing<'_>, random: f64) -> Step {
-        let retry = self
-            .per_code
-            .get(failing.code)
-            .map_or(CodeRetry::AsPlanned, |policy| policy.retry);
-        let (here, tiers) = match retry {
+        let (here, tiers) = match self.retry_of(failing.code) {
             CodeRetry::AsPlanned => (true, true),
             CodeRetry::BlockingOnly => (true, false),
             CodeRetry::TiersOnly => (false, true),

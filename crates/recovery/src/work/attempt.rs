@@ -68,7 +68,13 @@ pub(super) async fn attempt<H: Handler>(
         Ok(Err(failure)) => {
             shared.progress.attempt(ended(&failure));
             let is_transient = matches!(failure, Failure::Transient { .. });
-            if let Some(breaker) = breaker.filter(|_| !is_transient || sample == Sample::First) {
+            let is_news = match failure {
+                Failure::Transient { .. } => sample == Sample::First,
+                // It was not even tried.
+                Failure::Wait { .. } => false,
+                Failure::Poison { .. } | Failure::Partial { .. } | Failure::Fatal { .. } => true,
+            };
+            if let Some(breaker) = breaker.filter(|_| is_news) {
                 breaker.note(is_transient);
             }
             let counts = probe.is_none() || !is_transient;
@@ -122,7 +128,7 @@ fn settle_probe(probe: Probe<'_>, failure: &Failure) {
         Failure::Transient { .. } => probe.failed(),
         // It works well enough to tell this record from others.
         Failure::Poison { .. } | Failure::Partial { .. } => probe.answered(),
-        Failure::Fatal { .. } => {}
+        Failure::Wait { .. } | Failure::Fatal { .. } => {}
     }
 }
 

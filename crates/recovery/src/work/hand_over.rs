@@ -33,7 +33,7 @@ enum NotTaken {
 }
 
 impl<H: Handler> Context<H> {
-    /// Sends a record to a retry topic. One that is too large for it is a dead letter.
+    /// Sends a record that failed to a retry topic. One that is too large for it is a dead letter.
     pub(super) async fn retry(
         &self,
         job: &Job,
@@ -42,6 +42,36 @@ impl<H: Handler> Context<H> {
         tier: Tier,
         not_before: Option<SystemTime>,
     ) -> Result<(), NotDone> {
+        let headers =
+            |failed: &Failed<'_>| failure_headers::retry(&job.record.headers, failed, not_before);
+        self.to_tier(job, error, now, tier, headers).await
+    }
+
+    /// Sends a record that has not failed to a retry topic, where it waits. One that is too large for it is a dead
+    /// letter.
+    pub(super) async fn put_off(
+        &self,
+        job: &Job,
+        error: &HandlerError,
+        now: SystemTime,
+        tier: Tier,
+        not_before: Option<SystemTime>,
+    ) -> Result<(), NotDone> {
+        let delays = job.waited.map_or(0, Tier::number);
+        let own = &job.record.headers;
+        let headers =
+            |failed: &Failed<'_>| failure_headers::put_off(own, failed, not_before, delays);
+        self.to_tier(job, error, now, tier, headers).await
+    }
+
+    async fn to_tier(
+        &self,
+        job: &Job,
+        error: &HandlerError,
+        now: SystemTime,
+        tier: Tier,
+        headers: impl FnOnce(&Failed<'_>) -> Headers,
+    ) -> Result<(), NotDone> {
         let Some(destination) = self.route.retry(tier) else {
             return self.dead_letter(job, error, now).await;
         };
@@ -49,11 +79,7 @@ impl<H: Handler> Context<H> {
             backtrace: None,
             ..FailureReport::from(error)
         };
-        let headers = failure_headers::retry(
-            &job.record.headers,
-            &self.failed(job, &report, now),
-            not_before,
-        );
+        let headers = headers(&self.failed(job, &report, now));
         // Its time is that of the failure: the delay counts from there.
         match self.publish(destination, &job.record, &headers, None).await {
             Ok(()) => {

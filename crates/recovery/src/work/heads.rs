@@ -44,6 +44,7 @@ impl<H: Handler> Heads<H> {
         let job = Job {
             record: head.record.clone(),
             attempt: head.attempt(),
+            waited: context.tier,
             not_before: None,
             failed_event: None,
         };

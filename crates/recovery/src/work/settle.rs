@@ -11,6 +11,7 @@ use futures_util::{StreamExt, stream};
 
 use super::attempt::{Tried, attempt};
 use super::context::Context;
+use super::wait::Waited;
 use super::{Job, NotDone, Sample};
 use crate::error::HandlerStopped;
 use crate::plan::{Failing, Step};
@@ -44,6 +45,20 @@ pub(super) fn settle<'a, H: Handler>(
             let now = SystemTime::now();
             let (error, retry_after) = match failed.failure {
                 Failure::Transient { error, retry_after } => (error, retry_after),
+                Failure::Wait { error, after } => {
+                    match context.wait(&job, error, after, now).await? {
+                        Waited::Elsewhere(left) => return Ok(left),
+                        Waited::TooLong(error) => (error, Some(after)),
+                        Waited::Here => {
+                            job.attempt = job.attempt.put_off(now);
+                            match again(context, &job).await? {
+                                Some(next) => failed = next,
+                                None => return Ok(Vec::new()),
+                            }
+                            continue;
+                        }
+                    }
+                }
                 Failure::Poison { error } => return context.give_up(&job, error, now).await,
                 Failure::Partial { parts } => return settle_parts(context, job, parts, now).await,
                 Failure::Fatal { error } => return Err(stopped(&job, error)),
@@ -56,7 +71,7 @@ pub(super) fn settle<'a, H: Handler>(
                 }
             } else {
                 let failing = Failing {
-                    tier: context.tier,
+                    tier: job.waited,
                     failures_here,
                     is_part: job.record.part.is_some(),
                     code: error.code(),
@@ -81,13 +96,21 @@ pub(super) fn settle<'a, H: Handler>(
             if failed.counts {
                 job.attempt = job.attempt.next(now);
             }
-            failed = match attempt(context, &job.record, job.attempt, Sample::Again).await {
-                Tried::Succeeded => return Ok(Vec::new()),
-                Tried::Abandoned => return Err(NotDone::Abandoned),
-                Tried::Failed(failed) => failed,
-            };
+            match again(context, &job).await? {
+                Some(next) => failed = next,
+                None => return Ok(Vec::new()),
+            }
         }
     })
+}
+
+/// One more attempt; `None` when it succeeded.
+async fn again<H: Handler>(context: &Context<H>, job: &Job) -> Result<Option<Failed>, NotDone> {
+    match attempt(context, &job.record, job.attempt, Sample::Again).await {
+        Tried::Succeeded => Ok(None),
+        Tried::Abandoned => Err(NotDone::Abandoned),
+        Tried::Failed(failed) => Ok(Some(failed)),
+    }
 }
 
 /// Each part goes on as a record of its own.
@@ -125,6 +148,7 @@ async fn settle_parts<H: Handler>(
                 PartDisposition::Transient { retry_after } => {
                     Failure::Transient { error, retry_after }
                 }
+                PartDisposition::Wait { after } => Failure::Wait { error, after },
                 PartDisposition::Poison => Failure::Poison { error },
             };
             settle(

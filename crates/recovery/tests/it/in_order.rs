@@ -1,7 +1,7 @@
 //! Ordered mode: the records of a key wait for one of them that failed, in lanes in PostgreSQL.
 
 mod cost;
-mod kept;
+pub(crate) mod kept;
 mod storm;
 
 use cdc_event::{Failure, Record};

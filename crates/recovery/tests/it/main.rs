@@ -20,3 +20,4 @@ mod stuck;
 mod subject;
 mod throughput;
 mod tiers;
+mod waits;

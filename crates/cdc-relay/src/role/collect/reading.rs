@@ -198,7 +198,10 @@ async fn store_all<E: ReplayEntries>(
 
 fn reason(failure: &Failure) -> String {
     match failure {
-        Failure::Transient { error, .. } | Failure::Poison { error } | Failure::Fatal { error } => {
+        Failure::Transient { error, .. }
+        | Failure::Wait { error, .. }
+        | Failure::Poison { error }
+        | Failure::Fatal { error } => {
             let causes: Vec<_> = error.causes().collect();
             [vec![error.to_string()], causes].concat().join(": ")
         }

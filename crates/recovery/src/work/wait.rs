@@ -1,0 +1,78 @@
+//! A record that waits without having failed.
+
+use std::num::NonZeroU32;
+use std::time::{Duration, SystemTime};
+
+use cdc_event::{Attempt, Fate, Handler, HandlerError, Unfinished};
+
+use super::context::{Context, Order};
+use super::{Job, NotDone};
+use crate::plan::{Tier, Wait, Waiting};
+
+/// What became of a record that is to wait.
+pub(super) enum Waited {
+    /// It has waited: it may be tried.
+    Here,
+    /// It waits in a retry topic, or where its key waits for it, with what is left of it.
+    Elsewhere(Vec<Unfinished>),
+    /// It has waited for so long that this is a failure.
+    TooLong(HandlerError),
+}
+
+impl<H: Handler> Context<H> {
+    /// Has a record wait that was not tried, so that it keeps all of its attempts: in a retry topic, or where its key
+    /// waits for it; in its place if there is neither.
+    pub(super) async fn wait(
+        &self,
+        job: &Job,
+        error: HandlerError,
+        asked: Duration,
+        now: SystemTime,
+    ) -> Result<Waited, NotDone> {
+        let first = job.attempt.first_failed_at;
+        let waiting = Waiting {
+            code: error.code(),
+            asked,
+            // A clock that was set back makes it younger, which ends by itself.
+            age: first
+                .and_then(|first| now.duration_since(first).ok())
+                .unwrap_or_default(),
+        };
+        let Wait::For { after, tier } = self.shared.plan.wait(&waiting) else {
+            return Ok(Waited::TooLong(error));
+        };
+        match (&self.order, tier) {
+            (Order::Key(_) | Order::Head, _) => {
+                Ok(Waited::Elsewhere(vec![untried(job, error, after, now)]))
+            }
+            (Order::Loose | Order::Replays(_), Some(tier)) => {
+                let delay = self.shared.plan.delay_of(tier);
+                let not_before = now.checked_add(after).filter(|_| after > delay);
+                self.put_off(job, &error, now, tier, not_before).await?;
+                Ok(Waited::Elsewhere(Vec::new()))
+            }
+            (Order::Loose | Order::Replays(_), None) => {
+                if self.pause(after).await {
+                    Ok(Waited::Here)
+                } else {
+                    Err(NotDone::Abandoned)
+                }
+            }
+        }
+    }
+}
+
+/// A record as it was before it was put off. Whoever keeps it counts what was tried, which is once at the least.
+fn untried(job: &Job, error: HandlerError, after: Duration, now: SystemTime) -> Unfinished {
+    let before = job.attempt.number.get() - 1;
+    Unfinished {
+        part: job.record.part.clone(),
+        attempt: Attempt {
+            number: NonZeroU32::new(before).unwrap_or(NonZeroU32::MIN),
+            ..job.attempt.put_off(now)
+        },
+        error,
+        fate: Fate::Again(after),
+        delays: job.waited.map_or(0, Tier::number),
+    }
+}
