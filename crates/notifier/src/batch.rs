@@ -4,6 +4,8 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -45,10 +47,14 @@ struct Question<W: Work> {
     answer: oneshot::Sender<Result<W::Answer, Arc<Error>>>,
 }
 
+/// A second round trip begins beside the first only when so many wait: a small one costs nearly as much as a large one.
+const WORTH_ANOTHER: usize = 64;
+
 impl<W: Work> Batcher<W> {
-    /// Starts the task that asks. It ends with the batcher, or at once when `stop` is cancelled.
+    /// Starts the task that asks, with as many round trips at the same time as there are `workers`. It ends with the
+    /// batcher, or at once when `stop` is cancelled.
     pub(crate) fn start(
-        work: W,
+        workers: Vec<W>,
         limits: BatchLimits,
         tasks: &TaskTracker,
         stop: &CancellationToken,
@@ -56,7 +62,8 @@ impl<W: Work> Batcher<W> {
         let (questions, receiver) = mpsc::channel(limits.items.saturating_mul(4).max(1));
         let stop = stop.clone();
         tasks.spawn(async move {
-            stop.run_until_cancelled(run(work, receiver, limits)).await;
+            stop.run_until_cancelled(run(workers, receiver, limits))
+                .await;
         });
         Self { questions }
     }
@@ -82,36 +89,60 @@ impl<W: Work> Batcher<W> {
 }
 
 async fn run<W: Work>(
-    mut work: W,
+    mut idle: Vec<W>,
     mut questions: mpsc::Receiver<Question<W>>,
     limits: BatchLimits,
 ) {
     let mut batch = Vec::with_capacity(limits.items);
-    while questions.recv_many(&mut batch, limits.items).await > 0 {
-        // Several have come together, or while the last round trip was under way: then it goes on like that.
-        if batch.len() == 1 && limits.items > 1 && !limits.wait.is_zero() {
-            sleep(limits.wait).await;
-            fill(&mut batch, &mut questions, limits.items);
-        }
-        let (items, senders): (Vec<_>, Vec<_>) = batch
-            .drain(..)
-            .map(|question| (question.item, question.answer))
-            .unzip();
-        let answers = match work.run(&items).await {
-            Ok(answers) => answers.into_iter().map(Ok).collect(),
-            Err(error) => {
-                let error = Arc::new(error);
-                items
-                    .iter()
-                    .map(|_| Err(Arc::clone(&error)))
-                    .collect::<Vec<_>>()
-            }
+    let mut busy = FuturesUnordered::new();
+    let mut open = true;
+    while open || !busy.is_empty() || !batch.is_empty() {
+        let wanted = if busy.is_empty() {
+            1
+        } else {
+            WORTH_ANOTHER.min(limits.items)
         };
-        for (sender, answer) in senders.into_iter().zip(answers) {
-            // Whoever asked may be gone.
-            drop(sender.send(answer));
+        if batch.len() >= wanted
+            && let Some(work) = idle.pop()
+        {
+            // Several have come together, or while the last round trip was under way: then it goes on like that.
+            if batch.len() == 1 && limits.items > 1 && !limits.wait.is_zero() {
+                sleep(limits.wait).await;
+                fill(&mut batch, &mut questions, limits.items);
+            }
+            busy.push(answer(work, std::mem::take(&mut batch)));
+            continue;
+        }
+        let room = limits.items - batch.len();
+        tokio::select! {
+            biased;
+            Some(work) = busy.next(), if !busy.is_empty() => idle.push(work),
+            more = questions.recv_many(&mut batch, room), if open && room > 0 => open = more > 0,
         }
     }
+}
+
+/// Asks one batch, and gives the worker back.
+async fn answer<W: Work>(mut work: W, batch: Vec<Question<W>>) -> W {
+    let (items, senders): (Vec<_>, Vec<_>) = batch
+        .into_iter()
+        .map(|question| (question.item, question.answer))
+        .unzip();
+    let answers = match work.run(&items).await {
+        Ok(answers) => answers.into_iter().map(Ok).collect(),
+        Err(error) => {
+            let error = Arc::new(error);
+            items
+                .iter()
+                .map(|_| Err(Arc::clone(&error)))
+                .collect::<Vec<_>>()
+        }
+    };
+    for (sender, answer) in senders.into_iter().zip(answers) {
+        // Whoever asked may be gone.
+        drop(sender.send(answer));
+    }
+    work
 }
 
 fn fill<W: Work>(
@@ -162,7 +193,7 @@ mod tests {
             wait: Duration::from_millis(2),
         };
         let stop = CancellationToken::new();
-        let batcher = Batcher::start(Double { sizes }, limits, &TaskTracker::new(), &stop);
+        let batcher = Batcher::start(vec![Double { sizes }], limits, &TaskTracker::new(), &stop);
         (Arc::new(batcher), receiver, stop)
     }
 
@@ -186,6 +217,60 @@ mod tests {
             seen.len() <= 5 && seen.iter().all(|size| *size <= 10),
             "{seen:?}"
         );
+    }
+
+    /// Takes a second for each batch, and says how many are under way.
+    struct Slow {
+        under_way: Arc<std::sync::atomic::AtomicUsize>,
+        most: mpsc::Sender<usize>,
+    }
+
+    impl Work for Slow {
+        type Item = u32;
+        type Answer = u32;
+
+        async fn run(&mut self, items: &[u32]) -> Result<Vec<u32>, Error> {
+            use std::sync::atomic::Ordering::SeqCst;
+            let now = self.under_way.fetch_add(1, SeqCst) + 1;
+            self.most.send(now).await.unwrap();
+            sleep(Duration::from_secs(1)).await;
+            self.under_way.fetch_sub(1, SeqCst);
+            Ok(items.to_vec())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn as_many_batches_at_once_as_there_are_workers_and_only_if_much_waits() {
+        for (questions, count, expected) in [(1000, 1, 1), (1000, 3, 3), (70, 3, 1), (3, 3, 1)] {
+            let (most, mut seen) = mpsc::channel(1000);
+            let under_way = Arc::default();
+            let workers = std::iter::repeat_with(|| Slow {
+                under_way: Arc::clone(&under_way),
+                most: most.clone(),
+            });
+            let limits = BatchLimits {
+                items: 100,
+                wait: Duration::from_millis(2),
+            };
+            let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+            let batcher = Batcher::start(workers.take(count).collect(), limits, &tasks, &stop);
+            let batcher = Arc::new(batcher);
+            let mut asking = tokio::task::JoinSet::new();
+            for item in 0..questions {
+                let batcher = Arc::clone(&batcher);
+                asking.spawn(async move { assert_eq!(batcher.ask(item).await.unwrap(), item) });
+            }
+            drop(batcher);
+            asking.join_all().await;
+            tasks.close();
+            tasks.wait().await;
+            drop(most);
+            let mut most = 0;
+            while let Ok(now) = seen.try_recv() {
+                most = most.max(now);
+            }
+            assert_eq!(most, expected, "{questions} questions");
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -65,6 +65,11 @@ pub(crate) enum Claimed {
     Unknown,
 }
 
+impl Epoch {
+    /// That of a delivery's first claim.
+    pub(crate) const FIRST: Self = Self(1);
+}
+
 impl Owner {
     /// A name that no other process has.
     pub(crate) fn new() -> Self {

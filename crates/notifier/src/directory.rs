@@ -75,12 +75,17 @@ impl Directory {
         Self {
             loaded_endpoints: Cache::new(expiry, entries, |_| 1),
             loaded_subscribers: Cache::new(expiry, entries, |endpoints| endpoints.len() + 1),
-            endpoints: Batcher::start(LoadEndpoints { session: session() }, batch, tasks, stop),
+            endpoints: Batcher::start(
+                vec![LoadEndpoints { session: session() }],
+                batch,
+                tasks,
+                stop,
+            ),
             subscribers: Batcher::start(
-                LoadSubscribers {
+                vec![LoadSubscribers {
                     session: session(),
                     page: PAGE,
-                },
+                }],
                 pages,
                 tasks,
                 stop,

@@ -30,6 +30,9 @@ use crate::secret_keys::SecretKeys;
 use crate::session::Session;
 use crate::settings::Settings;
 
+/// Round trips with outcomes at the same time: each waits for the disk, and the next need not wait for that.
+const OUTCOMES: usize = 2;
+
 /// Sends records to the endpoints that subscribed to them, each event to each endpoint once.
 ///
 /// Dropping it stops everything at once, as a crash would: what was being sent is left to the end of its lease.
@@ -59,7 +62,7 @@ struct Shared {
 impl Notifier {
     /// Connects, looks whether the tables are there, and starts its tasks on the runtime that it is called from.
     ///
-    /// It uses five sessions, of ordinary SQL, so a pooler is fine. The tables are made by `cdc-relay init`. Dropping
+    /// It uses up to six sessions, of ordinary SQL, so a pooler is fine. The tables are made by `cdc-relay init`. Dropping
     /// the future closes what is open.
     ///
     /// # Errors
@@ -87,10 +90,12 @@ impl Notifier {
             owner: owner.clone(),
             lease: settings.lease(),
         };
-        let settling = Settling {
+        let settling = std::iter::repeat_with(|| Settling {
             session: session(),
-            owner,
-        };
+            owner: owner.clone(),
+        })
+        .take(OUTCOMES)
+        .collect();
         let noting = Noting {
             session: session(),
             disable_after: settings.disable_after,
@@ -100,9 +105,9 @@ impl Notifier {
             settings,
             client,
             directory: Directory::start(session, &settings, keys, guard, &tasks, &stop),
-            claims: Batcher::start(claiming, batch, &tasks, &stop),
+            claims: Batcher::start(vec![claiming], batch, &tasks, &stop),
             outcomes: Batcher::start(settling, batch, &tasks, &stop),
-            notes: Batcher::start(noting, batch, &tasks, &stop),
+            notes: Batcher::start(vec![noting], batch, &tasks, &stop),
             in_flight: Arc::default(),
             lanes: Lanes::new(settings.concurrency),
             deliveries: Arc::new(Semaphore::new(settings.max_deliveries.get())),

@@ -39,18 +39,41 @@ impl Session {
         sql: &str,
         parameters: &[Parameter<'_>],
     ) -> Result<Vec<Row>, Error> {
-        let limit = self.limit;
-        timeout(limit, Box::pin(self.unlimited(doing, sql, parameters)))
-            .await
-            .unwrap_or(Err(Error::TimedOut { doing, limit }))
+        self.limited(doing, async |client| {
+            client.query_typed(sql, parameters).await
+        })
+        .await
     }
 
-    async fn unlimited(
+    /// As [`query`](Self::query), but gives how many rows it changed.
+    pub(crate) async fn execute(
         &mut self,
         doing: &'static str,
         sql: &str,
         parameters: &[Parameter<'_>],
-    ) -> Result<Vec<Row>, Error> {
+    ) -> Result<u64, Error> {
+        self.limited(doing, async |client| {
+            client.execute_typed(sql, parameters).await
+        })
+        .await
+    }
+
+    async fn limited<T>(
+        &mut self,
+        doing: &'static str,
+        run: impl AsyncFnOnce(&Client) -> Result<T, tokio_postgres::Error>,
+    ) -> Result<T, Error> {
+        let limit = self.limit;
+        timeout(limit, Box::pin(self.unlimited(doing, run)))
+            .await
+            .unwrap_or(Err(Error::TimedOut { doing, limit }))
+    }
+
+    async fn unlimited<T>(
+        &mut self,
+        doing: &'static str,
+        run: impl AsyncFnOnce(&Client) -> Result<T, tokio_postgres::Error>,
+    ) -> Result<T, Error> {
         // Taken out while it is in use, so that it goes away with a call that is dropped.
         let client = match self.client.take().filter(|client| !client.is_closed()) {
             Some(client) => client,
@@ -58,12 +81,9 @@ impl Session {
                 .await
                 .map_err(Error::while_(doing))?,
         };
-        let rows = client
-            .query_typed(sql, parameters)
-            .await
-            .map_err(Error::while_(doing));
+        let done = run(&client).await.map_err(Error::while_(doing));
         self.client = Some(client);
-        rows
+        done
     }
 }
 

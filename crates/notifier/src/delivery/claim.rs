@@ -33,20 +33,30 @@ pub(crate) struct Claiming {
     pub(crate) lease: Duration,
 }
 
-/// Whoever inserts or updates the row has the delivery; of two at a time PostgreSQL lets one wait for the other.
+/// Most deliveries are new, and this is all that they need. Rows go in order, so that two batches never wait for each
+/// other in a circle.
+const NEW: &str = "
+    WITH durable AS MATERIALIZED (SELECT set_config('synchronous_commit', $6, true) AS setting)
+    INSERT INTO cdc.delivery (event_id, endpoint_id, state, owner, lease_until, at_most_once)
+    SELECT event_id, endpoint_id, 'claimed', $4, now() + make_interval(secs => $5), at_most_once
+      FROM durable, unnest($1, $2, $3) AS given (event_id, endpoint_id, at_most_once)
+        ON CONFLICT DO NOTHING";
+
+/// For those that may be known. Whoever inserts or updates the row has the delivery; of two at a time PostgreSQL lets
+/// one wait for the other.
 ///
 /// Free to be taken are one that comes again, one that its endpoint missed, one whose holder's lease has ended, and our
 /// own: what is in flight in this process is not asked for. If the holder that is gone may have sent it, and it must not
-/// be sent twice, then what is taken hold of is only the doubt. Rows go in order, so that two batches never wait for
-/// each other in a circle. `before` shows the row as it was when the statement began.
-const SQL: &str = "
-    WITH durable AS MATERIALIZED (SELECT set_config('synchronous_commit', $7, true) AS setting),
+/// be sent twice, then what is taken hold of is only the doubt. `before` shows the row as it was when the statement
+/// began.
+const ANY: &str = "
+    WITH durable AS MATERIALIZED (SELECT set_config('synchronous_commit', $6, true) AS setting),
     given AS MATERIALIZED (
-        SELECT * FROM unnest($1, $2, $3, $4) WITH ORDINALITY AS given (event_id, endpoint_id, asked, at_most_once, place)),
+        SELECT * FROM unnest($1, $2, $3, $7) WITH ORDINALITY AS given (event_id, endpoint_id, at_most_once, asked, place)),
     claimed AS (
         INSERT INTO cdc.delivery AS held (event_id, endpoint_id, state, owner, lease_until, at_most_once)
-        SELECT event_id, endpoint_id, 'claimed', $5, now() + make_interval(secs => $6), at_most_once
-          FROM durable, given ORDER BY event_id, endpoint_id
+        SELECT event_id, endpoint_id, 'claimed', $4, now() + make_interval(secs => $5), at_most_once
+          FROM durable, given ORDER BY place
         ON CONFLICT (event_id, endpoint_id) DO UPDATE
            SET (state, owner, lease_until, code) = (
                    SELECT CASE WHEN doubt THEN 'unknown' ELSE 'claimed' END,
@@ -66,7 +76,10 @@ const SQL: &str = "
            extract(epoch FROM before.lease_until - now())::float8 AS lease_before
       FROM given
       LEFT JOIN claimed USING (event_id, endpoint_id)
-      LEFT JOIN cdc.delivery AS before USING (event_id, endpoint_id)
+      -- One look for each, however small the table is.
+      LEFT JOIN LATERAL (
+            SELECT * FROM cdc.delivery AS known
+             WHERE known.event_id = given.event_id AND known.endpoint_id = given.endpoint_id LIMIT 1) AS before ON true
      ORDER BY place";
 
 impl Work for Claiming {
@@ -74,38 +87,101 @@ impl Work for Claiming {
     type Answer = Claimed;
 
     async fn run(&mut self, items: &[Claim]) -> Result<Vec<Claimed>, Error> {
-        let events: Vec<&str> = items.iter().map(|item| &*item.key.event).collect();
-        let endpoints: Vec<&str> = items
-            .iter()
-            .map(|item| item.key.endpoint.as_str())
-            .collect();
-        let asked: Vec<bool> = items.iter().map(|item| item.asked).collect();
-        let at_most_once: Vec<bool> = items.iter().map(|item| item.at_most_once).collect();
-        // A claim that a crash of the server loses is sent again. Only who must not do that has to wait for the disk.
-        let durable = if at_most_once.contains(&true) {
-            "on"
-        } else {
-            "off"
-        };
+        let mut order: Vec<usize> = (0..items.len()).collect();
+        order.sort_unstable_by(|one, other| items[*one].key.cmp(&items[*other].key));
+        let sorted: Vec<&Claim> = order.iter().map(|place| &items[*place]).collect();
+        // What was asked for by name is known already.
+        if items.iter().all(|item| !item.asked) && self.all_are_new(&sorted).await? {
+            return Ok(vec![Claimed::Ours(Epoch::FIRST); items.len()]);
+        }
+        // Those that were new are our own by now, and are claimed once more.
+        let claimed = self.any(&sorted).await?;
+        let mut answers: Vec<_> = order.into_iter().zip(claimed).collect();
+        answers.sort_unstable_by_key(|(place, _)| *place);
+        Ok(answers.into_iter().map(|(_, claimed)| claimed).collect())
+    }
+}
+
+impl Claiming {
+    /// Claims those that nobody has claimed before, and gives whether that was all of them.
+    async fn all_are_new(&mut self, claims: &[&Claim]) -> Result<bool, Error> {
+        let Columns {
+            events,
+            endpoints,
+            at_most_once,
+        } = Columns::of(claims);
+        let (owner, lease) = (&*self.owner.0, self.lease.as_secs_f64());
+        let inserted = self
+            .session
+            .execute(
+                "claim deliveries",
+                NEW,
+                &[
+                    (&events, Type::TEXT_ARRAY),
+                    (&endpoints, Type::TEXT_ARRAY),
+                    (&at_most_once, Type::BOOL_ARRAY),
+                    (&owner, Type::TEXT),
+                    (&lease, Type::FLOAT8),
+                    (&durability(claims), Type::TEXT),
+                ],
+            )
+            .await?;
+        Ok(usize::try_from(inserted) == Ok(claims.len()))
+    }
+
+    async fn any(&mut self, claims: &[&Claim]) -> Result<Vec<Claimed>, Error> {
+        let Columns {
+            events,
+            endpoints,
+            at_most_once,
+        } = Columns::of(claims);
+        let asked: Vec<bool> = claims.iter().map(|claim| claim.asked).collect();
         let (owner, lease) = (&*self.owner.0, self.lease.as_secs_f64());
         let rows = self
             .session
             .query(
                 "claim deliveries",
-                SQL,
+                ANY,
                 &[
                     (&events, Type::TEXT_ARRAY),
                     (&endpoints, Type::TEXT_ARRAY),
-                    (&asked, Type::BOOL_ARRAY),
                     (&at_most_once, Type::BOOL_ARRAY),
                     (&owner, Type::TEXT),
                     (&lease, Type::FLOAT8),
-                    (&durable, Type::TEXT),
+                    (&durability(claims), Type::TEXT),
+                    (&asked, Type::BOOL_ARRAY),
                     (&UNKNOWN, Type::TEXT),
                 ],
             )
             .await?;
         rows.iter().map(claimed).collect()
+    }
+}
+
+/// Claims, as the statements take them.
+struct Columns<'a> {
+    events: Vec<&'a str>,
+    endpoints: Vec<&'a str>,
+    at_most_once: Vec<bool>,
+}
+
+impl<'a> Columns<'a> {
+    fn of(claims: &[&'a Claim]) -> Self {
+        let columns = claims.iter().map(|claim| &claim.key);
+        Self {
+            events: columns.clone().map(|key| &*key.event).collect(),
+            endpoints: columns.map(|key| key.endpoint.as_str()).collect(),
+            at_most_once: claims.iter().map(|claim| claim.at_most_once).collect(),
+        }
+    }
+}
+
+/// A claim that a crash of the server loses is sent again. Only who must not do that has to wait for the disk.
+fn durability(claims: &[&Claim]) -> &'static str {
+    if claims.iter().any(|claim| claim.at_most_once) {
+        "on"
+    } else {
+        "off"
     }
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use cdc_event::RetryPolicy;
 use tokio::time::sleep;
+use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 use tracing::warn;
 
@@ -11,7 +12,7 @@ use super::{DeliveryKey, DeliveryState, Epoch, Owner};
 use crate::batch::Work;
 use crate::error::Error;
 use crate::metric;
-use crate::session::{Session, column};
+use crate::session::{Parameter, Session, column};
 use cdc_event::random_fraction;
 
 /// What became of a delivery.
@@ -38,12 +39,30 @@ pub(crate) struct Settling {
     pub(crate) owner: Owner,
 }
 
-/// Only the holder says what became of it, with one exception: that it arrived is a fact, whoever heard it, and settles
+/// What is done, for messages.
+const DOING: &str = "write down outcomes of deliveries";
+
+/// Most deliveries arrive, and this is all that is to be said of them.
+///
+/// `(SELECT $1)`, here and below, hides from the planner how many there are: on a table that is not large yet it would
+/// read all of it in place of one row for each.
+const ARRIVED: &str = "
+    WITH durable AS MATERIALIZED (SELECT set_config('synchronous_commit', 'on', true) AS setting)
+    UPDATE cdc.delivery AS held
+       SET state = 'delivered', owner = NULL, lease_until = NULL, status = given.status, code = NULL, excerpt = NULL,
+           origin = NULL, changed_at = now()
+      FROM durable, unnest((SELECT $1), (SELECT $2), (SELECT $3)) WITH ORDINALITY
+           AS given (event_id, endpoint_id, status, place)
+     WHERE held.event_id = given.event_id AND held.endpoint_id = given.endpoint_id AND held.state <> 'delivered'
+    RETURNING given.place";
+
+/// For those of which there is more to say. Only the holder says what became of it, with one exception: that it arrived is a fact, whoever heard it, and settles
 /// a doubt. A request is kept whoever holds its delivery; the statement may be sent twice.
-const SQL: &str = "
+const ANY: &str = "
     WITH durable AS MATERIALIZED (SELECT set_config('synchronous_commit', 'on', true) AS setting),
     given AS MATERIALIZED (
-        SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9) WITH ORDINALITY
+        SELECT * FROM unnest((SELECT $1), (SELECT $2), (SELECT $3), (SELECT $4), (SELECT $5), (SELECT $6), (SELECT $7),
+                             (SELECT $8), (SELECT $9)) WITH ORDINALITY
                AS given (event_id, endpoint_id, epoch, state, status, code, excerpt, origin, milliseconds, place)),
     settled AS (
         UPDATE cdc.delivery AS held
@@ -91,17 +110,38 @@ impl Work for Settling {
 
 impl Settling {
     async fn settle(&mut self, items: &[Settlement]) -> Result<Vec<bool>, Error> {
-        let events: Vec<&str> = items.iter().map(|item| &*item.key.event).collect();
-        let endpoints: Vec<&str> = items
-            .iter()
-            .map(|item| item.key.endpoint.as_str())
-            .collect();
+        let rows = if items.iter().all(Settlement::just_arrived) {
+            self.arrived(items).await?
+        } else {
+            self.any(items).await?
+        };
+        let mut settled = vec![false; items.len()];
+        for row in &rows {
+            let place: i64 = column(row, "place")?;
+            let place = usize::try_from(place - 1)
+                .ok()
+                .and_then(|place| settled.get_mut(place));
+            *place.ok_or_else(|| Error::unreadable("place", "no such outcome was given"))? = true;
+        }
+        Ok(settled)
+    }
+
+    async fn arrived(&mut self, items: &[Settlement]) -> Result<Vec<Row>, Error> {
+        let (events, endpoints) = keys(items);
+        let statuses = statuses(items);
+        let parameters: [Parameter<'_>; 3] = [
+            (&events, Type::TEXT_ARRAY),
+            (&endpoints, Type::TEXT_ARRAY),
+            (&statuses, Type::INT4_ARRAY),
+        ];
+        self.session.query(DOING, ARRIVED, &parameters).await
+    }
+
+    async fn any(&mut self, items: &[Settlement]) -> Result<Vec<Row>, Error> {
+        let (events, endpoints) = keys(items);
         let epochs: Vec<i64> = items.iter().map(|item| item.epoch.0).collect();
         let states: Vec<&str> = items.iter().map(|item| item.state.as_str()).collect();
-        let statuses: Vec<Option<i32>> = items
-            .iter()
-            .map(|item| item.status.map(i32::from))
-            .collect();
+        let statuses = statuses(items);
         let codes: Vec<Option<&str>> = items.iter().map(|item| item.code.as_deref()).collect();
         let excerpts: Vec<Option<&str>> =
             items.iter().map(|item| item.excerpt.as_deref()).collect();
@@ -114,11 +154,10 @@ impl Settling {
             })
             .collect();
         let owner = &*self.owner.0;
-        let rows = self
-            .session
+        self.session
             .query(
-                "write down outcomes of deliveries",
-                SQL,
+                DOING,
+                ANY,
                 &[
                     (&events, Type::TEXT_ARRAY),
                     (&endpoints, Type::TEXT_ARRAY),
@@ -132,15 +171,23 @@ impl Settling {
                     (&owner, Type::TEXT),
                 ],
             )
-            .await?;
-        let mut settled = vec![false; items.len()];
-        for row in &rows {
-            let place: i64 = column(row, "place")?;
-            let place = usize::try_from(place - 1)
-                .ok()
-                .and_then(|place| settled.get_mut(place));
-            *place.ok_or_else(|| Error::unreadable("place", "no such outcome was given"))? = true;
-        }
-        Ok(settled)
+            .await
     }
+}
+
+impl Settlement {
+    /// There is nothing to be said of it but that, and the status.
+    fn just_arrived(&self) -> bool {
+        self.state == DeliveryState::Delivered && self.logged.is_none()
+    }
+}
+
+fn keys(items: &[Settlement]) -> (Vec<&str>, Vec<&str>) {
+    let keys = items.iter().map(|item| &item.key);
+    keys.map(|key| (&*key.event, key.endpoint.as_str())).unzip()
+}
+
+fn statuses(items: &[Settlement]) -> Vec<Option<i32>> {
+    let statuses = items.iter().map(|item| item.status);
+    statuses.map(|status| status.map(i32::from)).collect()
 }

@@ -174,6 +174,27 @@ async fn rate<F: Future<Output = ()> + Send + 'static>(
     events as f64 / started.elapsed().as_secs_f64()
 }
 
+/// Seconds of CPU that a process has used, which a busy machine does not change much.
+fn cpu_seconds(process: &str) -> f64 {
+    const TICKS: f64 = 100.0;
+    // A process that is gone uses no more.
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    let after_name = stat.rsplit(')').next().unwrap_or_default();
+    let ticks = after_name.split_whitespace().skip(11).take(2);
+    ticks
+        .map(|ticks| ticks.parse::<f64>().unwrap())
+        .sum::<f64>()
+        / TICKS
+}
+
+/// The processes of PostgreSQL that serve the database.
+async fn backends(options: &ConnectOptions) -> Vec<String> {
+    let sql = "SELECT pid::text FROM pg_stat_activity WHERE datname = current_database()";
+    let client = connect_client(options).await.unwrap();
+    let rows = client.query(sql, &[]).await.unwrap();
+    rows.iter().map(|row| row.get(0)).collect()
+}
+
 /// Against a loop around the client alone, in the same run. It asserts nothing but that everything arrives.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "a measurement: needs an idle machine, and a release build"]
@@ -224,10 +245,21 @@ async fn measures_throughput_beside_that_of_the_client_alone() {
             .await
         };
         ours(0).await;
+        let backends = backends(&options).await;
+        let micros = |seconds: f64| seconds * 1e6 / EVENTS as f64;
+        let of_postgres = || backends.iter().map(|backend| cpu_seconds(backend)).sum::<f64>();
         let mut ratios = Vec::new();
         for run in 1..=3 {
-            let (bare, ours) = (bare().await, ours(run).await);
-            println!("{bare:.0}/s alone, {ours:.0}/s remembered");
+            let start = cpu_seconds("self");
+            let bare = bare().await;
+            let (between, postgres) = (cpu_seconds("self"), of_postgres());
+            let ours = ours(run).await;
+            println!(
+                "{bare:.0}/s alone, {ours:.0}/s remembered; CPU {:.0} µs alone, {:.0} µs and {:.0} µs of PostgreSQL",
+                micros(between - start),
+                micros(cpu_seconds("self") - between),
+                micros(of_postgres() - postgres)
+            );
             ratios.push(ours / bare);
         }
         ratios.sort_by(f64::total_cmp);
