@@ -125,7 +125,8 @@ mod tests {
                 "lane",
                 "notifier",
                 "lane_delays",
-                "attempts"
+                "attempts",
+                "attempts_by_time"
             ]
         );
     }

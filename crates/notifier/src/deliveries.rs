@@ -172,7 +172,7 @@ impl Deliveries {
             WITH gone AS (
                 DELETE FROM cdc.attempt WHERE ctid = ANY (ARRAY(
                     SELECT ctid FROM cdc.attempt WHERE at < now() - make_interval(secs => $1)
-                     LIMIT $2 FOR UPDATE SKIP LOCKED))
+                     ORDER BY at LIMIT $2 FOR UPDATE SKIP LOCKED))
                 RETURNING event_id)
             SELECT count(*) AS removed FROM gone";
         self.remove("remove old requests", ATTEMPTS, retention, batch)

@@ -56,7 +56,7 @@ pub struct NewEndpoint {
 pub struct Subscription {
     /// Events of this subject, which is their key; `None` is all.
     pub subject: Option<String>,
-    /// Events of this type; `None` is all.
+    /// Events of this type, or with `.*` at its end of all types that begin so, such as `post.*`; `None` is all.
     pub event_type: Option<String>,
 }
 

@@ -98,7 +98,7 @@ pub(crate) struct EndpointAdd {
     /// Only events of this subject (their key).
     #[arg(long)]
     pub(crate) subject: Option<String>,
-    /// Only events of this type; may be repeated.
+    /// Only events of this type, or with .* at its end of all types that begin so (post.*); may be repeated.
     #[arg(long = "type", value_name = "TYPE")]
     pub(crate) types: Vec<String>,
     /// Adds no subscription.

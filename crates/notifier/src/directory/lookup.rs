@@ -62,17 +62,20 @@ impl Work for LoadEndpoints {
 }
 
 /// Two halves, as no index serves "this subject or none". Each is a page of its own, so that their union has a whole one.
+/// A type with `.*` at its end stands for all that begin like what is before the star.
 const SUBSCRIBERS: &str = "
     SELECT given.place, found.endpoint_id
       FROM unnest($1, $2, $3) WITH ORDINALITY AS given (subject, event_type, after, place)
      CROSS JOIN LATERAL (
         (SELECT DISTINCT endpoint_id FROM cdc.subscription
-          WHERE subject = given.subject AND (event_type IS NULL OR event_type = given.event_type)
+          WHERE subject = given.subject AND (event_type IS NULL OR event_type = given.event_type
+                 OR event_type LIKE '%.*' AND starts_with(given.event_type, left(event_type, -1)))
             AND endpoint_id > given.after
           ORDER BY endpoint_id LIMIT $4)
         UNION
         (SELECT DISTINCT endpoint_id FROM cdc.subscription
-          WHERE subject IS NULL AND (event_type IS NULL OR event_type = given.event_type)
+          WHERE subject IS NULL AND (event_type IS NULL OR event_type = given.event_type
+                 OR event_type LIKE '%.*' AND starts_with(given.event_type, left(event_type, -1)))
             AND endpoint_id > given.after
           ORDER BY endpoint_id LIMIT $4)
         ORDER BY endpoint_id LIMIT $4) AS found

@@ -175,3 +175,29 @@ async fn an_event_s_trace_context_goes_with_the_request_and_a_bad_one_does_not_s
             .all(|name| !posts[1].headers.contains_key(*name))
     );
 }
+
+#[tokio::test]
+async fn the_newest_of_many_are_found_without_looking_at_all() {
+    let stage = Stage::new().await;
+    stage
+        .database
+        .execute(
+            "INSERT INTO cdc.attempt (event_id, endpoint_id, epoch, at, milliseconds)
+                 SELECT 'e' || n, 'a', 1, now() - make_interval(secs => n), 1 FROM generate_series(1, 20000) AS n;
+             ANALYZE cdc.attempt;",
+        )
+        .await;
+    let newest = stage.deliveries().attempts(None, None, 2).await.unwrap();
+    let ids: Vec<_> = newest.iter().map(|one| one.event_id.as_str()).collect();
+    assert_eq!(ids, ["e1", "e2"]);
+    // A server counts what a session did when the session has ended.
+    let used = "SELECT coalesce(sum(idx_scan), 0) FROM pg_stat_user_indexes WHERE indexrelname = 'attempt_by_time'";
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+    while stage.database.text(used).await.as_deref() == Some("0") {
+        assert!(
+            tokio::time::Instant::now() < deadline,
+            "the index was not used"
+        );
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

@@ -2,9 +2,10 @@
 
 use std::ops::Deref;
 
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     include_str!("../../../../sql/V7__notifier.sql"),
     include_str!("../../../../sql/V9__attempts.sql"),
+    include_str!("../../../../sql/V10__attempts_by_time.sql"),
 ];
 
 /// A database that goes away with this value.

@@ -42,6 +42,13 @@ async fn only_those_get_it_who_asked_for_the_subject_and_the_type() {
         ("ann-deleted", "'ann'", "'post.deleted'"),
         ("ann-created", "'ann'", "'post.created'"),
         ("upper", "'ANN'", "NULL"),
+        ("posts", "NULL", "'post.*'"),
+        ("ann-posts", "'ann'", "'post.*'"),
+        ("bob-posts", "'bob'", "'post.*'"),
+        ("no-dot", "NULL", "'post*'"),
+        ("other-prefix", "NULL", "'pos.*'"),
+        ("no-pattern", "NULL", "'p_st.*'"),
+        ("deeper", "NULL", "'post.created.*'"),
     ] {
         stage.endpoint(id).await;
         stage
@@ -67,11 +74,14 @@ async fn only_those_get_it_who_asked_for_the_subject_and_the_type() {
     };
     assert_eq!(
         got("1"),
-        ["all", "ann", "created", "ann-created"]
+        ["all", "ann", "created", "ann-created", "posts", "ann-posts"]
             .map(str::to_owned)
             .into()
     );
-    assert_eq!(got("2"), ["all", "created"].map(str::to_owned).into());
+    assert_eq!(
+        got("2"),
+        ["all", "created", "posts"].map(str::to_owned).into()
+    );
 }
 
 #[tokio::test]

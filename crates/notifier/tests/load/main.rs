@@ -22,9 +22,10 @@ use webhook::{
     Class, Client, ExtraHeaders, Format, Guard, GuardSettings, Message, Request, WebhookId,
 };
 
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     include_str!("../../../../sql/V7__notifier.sql"),
     include_str!("../../../../sql/V9__attempts.sql"),
+    include_str!("../../../../sql/V10__attempts_by_time.sql"),
 ];
 const ENDPOINTS: usize = 10_000;
 const IN_FLIGHT: usize = 256;
