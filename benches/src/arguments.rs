@@ -39,6 +39,8 @@ pub(crate) enum Suite {
     Drain,
     /// Time from the commit to the consumer at 1,000 events a second.
     Latency,
+    /// Time from the commit to the webhook at 500 events a second.
+    Webhooks,
     /// CPU time while nothing happens.
     Idle,
     /// All of them.

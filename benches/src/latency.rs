@@ -3,6 +3,7 @@
 mod arrivals;
 mod figures;
 mod histogram;
+pub(crate) mod webhooks;
 mod writers;
 
 use std::time::{Duration, Instant};
@@ -46,10 +47,10 @@ pub(crate) async fn measure(
     let stream = outbox.stream("latency", delivery);
     outbox.add_slot(&stream).await?;
     let topic = Topic::create(services.kafka_brokers(), &stream.topic()).await?;
-    let warm_up = events_in(effort.latency_warm_up);
-    let total = warm_up + events_in(effort.latency);
+    let warm_up = events_in(effort.latency_warm_up, RATE);
+    let total = warm_up + events_in(effort.latency, RATE);
     let arrivals = Arrivals::start(services.kafka_brokers(), &topic, total)?;
-    let writers = Writers::connect(&outbox).await?;
+    let writers = Writers::connect(&outbox, RATE).await?;
     let mut relay = outbox.start_relay(&stream)?;
     relay.until_phase("streaming").await?;
 
@@ -90,8 +91,8 @@ pub(crate) async fn measure(
     })
 }
 
-fn events_in(time: Duration) -> u32 {
-    (time.as_secs_f64() * f64::from(RATE)) as u32
+fn events_in(time: Duration, rate: u32) -> u32 {
+    (time.as_secs_f64() * f64::from(rate)) as u32
 }
 
 /// The time on the way of each event; zero for one that was seen before its writer knew of the commit.

@@ -69,6 +69,10 @@ async fn measure(services: &Services, arguments: &Arguments) -> Result<Vec<Repor
             reports.push(Report::new(case, &machine, figures.into()));
         }
     }
+    if suite.has(Suite::Webhooks) {
+        let figures = latency::webhooks::measure(services, effort, &progress).await?;
+        reports.push(Report::new("latency-webhooks", &machine, figures.into()));
+    }
     if suite.has(Suite::Idle) {
         let figures = idle::measure(services, effort, &progress).await?;
         reports.push(Report::new("idle", &machine, figures.into()));

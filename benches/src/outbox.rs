@@ -132,6 +132,20 @@ impl Outbox {
         Relay::start(&stream.options(&self.options), &self.log)
     }
 
+    /// Starts another service beside the relay of `stream`, such as `notify`, with settings of its own.
+    pub(crate) fn start(
+        &self,
+        service: &str,
+        stream: &Stream,
+        settings: &[(&str, &str)],
+    ) -> Result<Relay> {
+        let mut options = stream.options(&self.options);
+        for (name, value) in settings {
+            options = options.with(name, *value);
+        }
+        Relay::start_as(service, &options, &self.log)
+    }
+
     /// What the relays said last.
     pub(crate) fn log(&self) -> String {
         self.log.tail(20)

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::drain::{ComparisonFigures, DrainFigures};
 use crate::idle::IdleFigures;
 use crate::latency::LatencyFigures;
+use crate::latency::webhooks::WebhookFigures;
 
 pub(crate) use files::keep;
 pub(crate) use machine::Machine;
@@ -35,6 +36,8 @@ pub(crate) enum Figures {
     Comparison(ComparisonFigures),
     /// Events came at a steady pace.
     Latency(LatencyFigures),
+    /// Events came at a steady pace, and went on to webhooks.
+    Webhooks(WebhookFigures),
     /// Nothing happened.
     Idle(IdleFigures),
 }
@@ -46,6 +49,7 @@ impl Report {
             Figures::Drain(figures) => figures.targets(),
             Figures::Comparison(figures) => figures.targets(),
             Figures::Latency(figures) => figures.targets(),
+            Figures::Webhooks(figures) => figures.targets(),
             Figures::Idle(figures) => figures.targets(),
         };
         Self {
@@ -72,6 +76,12 @@ impl From<ComparisonFigures> for Figures {
 impl From<LatencyFigures> for Figures {
     fn from(figures: LatencyFigures) -> Self {
         Self::Latency(figures)
+    }
+}
+
+impl From<WebhookFigures> for Figures {
+    fn from(figures: WebhookFigures) -> Self {
+        Self::Webhooks(figures)
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use axum::Router;
@@ -32,6 +32,8 @@ pub struct Request {
     pub body: Vec<u8>,
     /// What it was answered.
     pub status: u16,
+    /// When it was heard.
+    pub at: Instant,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -163,6 +165,7 @@ async fn hear(
             id,
             body: body.to_vec(),
             status: status.as_u16(),
+            at: Instant::now(),
         };
         endpoints
             .requests

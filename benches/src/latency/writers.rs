@@ -9,14 +9,11 @@ use cdc_e2e::database::Session;
 use tokio::task::JoinSet;
 use tokio_postgres::Statement;
 
-use super::{EventNumber, RATE};
+use super::EventNumber;
 use crate::outbox::Outbox;
 
 /// Connections that take turns, so that a slow commit does not hold up the next event.
 const CONNECTIONS: u32 = 8;
-
-/// Time from one event to the next.
-const INTERVAL: Duration = Duration::from_micros(1_000_000 / RATE as u64);
 
 /// Which events were committed, and when their writers knew.
 pub(super) type Commits = Vec<(EventNumber, Instant)>;
@@ -24,6 +21,8 @@ pub(super) type Commits = Vec<(EventNumber, Instant)>;
 /// Ready to write.
 pub(super) struct Writers {
     writers: Vec<Arc<Writer>>,
+    /// Time from one event to the next.
+    interval: Duration,
 }
 
 struct Writer {
@@ -32,8 +31,8 @@ struct Writer {
 }
 
 impl Writers {
-    /// Opens the connections.
-    pub(super) async fn connect(outbox: &Outbox) -> Result<Self> {
+    /// Opens the connections, for `rate` events a second.
+    pub(super) async fn connect(outbox: &Outbox, rate: u32) -> Result<Self> {
         let insert = "INSERT INTO cdc.outbox (id, aggregatetype, aggregateid, type, payload)
                       VALUES ($1::text::uuid, 'order', $2, 'OrderPlaced', $3::text::json)";
         let mut writers = Vec::new();
@@ -42,12 +41,13 @@ impl Writers {
             let insert = session.prepare(insert).await?;
             writers.push(Arc::new(Writer { session, insert }));
         }
-        Ok(Self { writers })
+        let interval = Duration::from_secs(1) / rate;
+        Ok(Self { writers, interval })
     }
 
     /// Commits the events one by one, each at its moment or, if its connection is late, as soon as that is free.
     pub(super) async fn write(&self, events: Range<u32>) -> Result<Commits> {
-        let started = Instant::now();
+        let (started, interval) = (Instant::now(), self.interval);
         let mut tasks = JoinSet::new();
         for (offset, writer) in (0..CONNECTIONS).zip(&self.writers) {
             let writer = Arc::clone(writer);
@@ -56,7 +56,7 @@ impl Writers {
             tasks.spawn(async move {
                 let mut commits = Commits::new();
                 for number in share {
-                    let due = started + INTERVAL * (number - first);
+                    let due = started + interval * (number - first);
                     tokio::time::sleep_until(due.into()).await;
                     writer.commit(EventNumber(number)).await?;
                     commits.push((EventNumber(number), Instant::now()));

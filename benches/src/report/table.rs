@@ -8,6 +8,7 @@ use super::target::Limit;
 use super::{Figures, Report, Target};
 use crate::idle::IdleFigures;
 use crate::latency::LatencyFigures;
+use crate::latency::webhooks::WebhookFigures;
 
 use throughput::{comparisons, drains};
 
@@ -75,6 +76,7 @@ fn rest(reports: &[Report]) -> String {
         match &report.figures {
             Figures::Drain(_) | Figures::Comparison(_) => {}
             Figures::Latency(figures) => latency(&mut rows, figures),
+            Figures::Webhooks(figures) => webhooks(&mut rows, figures),
             Figures::Idle(figures) => idle(&mut rows, figures),
         }
     }
@@ -110,6 +112,25 @@ fn latency(rows: &mut String, figures: &LatencyFigures) {
         rows,
         format_args!(
             "| `{delivery}`: cdc-relay under this load | {:.1} % of a core, {:.0} MiB at most |",
+            figures.cpu_percent, figures.peak_resident_mib
+        ),
+    );
+}
+
+fn webhooks(rows: &mut String, figures: &WebhookFigures) {
+    let heard = &figures.commit_to_webhook;
+    let (events, rate) = (figures.events, figures.events_per_second);
+    line(
+        rows,
+        format_args!(
+            "| commit → webhook, {events} events at {rate:.0}/s to {} endpoints | p50 {:.1} ms, p99 {:.1} ms, p99.9 {:.1} ms, max {:.1} ms |",
+            figures.endpoints, heard.p50_ms, heard.p99_ms, heard.p99_9_ms, heard.max_ms
+        ),
+    );
+    line(
+        rows,
+        format_args!(
+            "| the notifier under this load | {:.1} % of a core, {:.0} MiB at most |",
             figures.cpu_percent, figures.peak_resident_mib
         ),
     );
