@@ -7,9 +7,9 @@ from typing import Callable
 from .stack import Stack
 
 KILLED_SECONDS = 3
-# Less than Kafka's broker.session.timeout.ms, 9 s. A single broker that stalls for longer is fenced by its own controller
-# and then names no broker at all for a moment, after which librdkafka 2.12 may never connect again (its issue 5301).
-PAUSED_SECONDS = 6
+# More than Kafka's broker.session.timeout.ms, 9 s. A single broker that stalls for so long is fenced by its own controller
+# and then names no broker at all for a moment; clients of librdkafka 2.12 that believe it have to be replaced (its issue 5301).
+PAUSED_SECONDS = 15
 CUT_OFF_SECONDS = 30
 
 

@@ -31,6 +31,7 @@ mod postgres_faults;
 mod postgres_tls;
 mod recover;
 mod relay_faults;
+mod renewals;
 mod routing;
 mod schema_changes;
 mod shards;

@@ -1,6 +1,8 @@
 //! Reading as a member of a consumer group.
 
+mod brokers;
 mod context;
+mod control;
 mod event;
 mod fetched;
 mod holding;
@@ -9,27 +11,30 @@ mod outbox;
 mod poll;
 mod reader;
 mod rebalance;
+mod renewal;
+mod session;
 mod settings;
 mod waker;
 
 use std::fmt;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use rdkafka::consumer::{Consumer, ConsumerGroupMetadata};
 use tokio::sync::{mpsc, oneshot};
 
-use self::context::{Client, Context, News};
+pub(crate) use self::brokers::STATISTICS_INTERVAL_MS;
+use self::control::Control;
 pub use self::event::{ConsumerEvent, Revocation};
 pub use self::fetched::FetchedRecord;
 pub use self::lag::{PartitionLag, group_lag};
-use self::poll::Poller;
 pub use self::reader::{OffsetStore, PartitionReader};
+use self::renewal::Maker;
 pub use self::settings::{Assignment, ConsumerSettings, Start};
 use crate::code::KafkaCode;
 use crate::error::Error;
-use crate::options::{KafkaOptions, configuration_error};
+use crate::options::KafkaOptions;
 
 /// A member of a consumer group.
 ///
@@ -41,7 +46,8 @@ use crate::options::{KafkaOptions, configuration_error};
 /// What is done with is stored ([`PartitionReader::store`]), and committed soon after. A record comes again, here or
 /// elsewhere, as long as no offset above its own was committed: at least once.
 ///
-/// Trouble with brokers, topics that do not exist and permissions that are missing are waited out.
+/// Trouble with brokers, topics that do not exist and permissions that are missing are waited out. A client that cannot
+/// go on, while another one could, is replaced ([`ConsumerEvent::Renewing`]).
 ///
 /// Dropping it leaves the group as [`close`](Self::close) does, in the background.
 ///
@@ -69,7 +75,7 @@ use crate::options::{KafkaOptions, configuration_error};
 ///         // The readers have ended; whoever has records in flight keeps this until they are finished.
 ///         ConsumerEvent::Revoking(revocation) => revocation.done(),
 ///         ConsumerEvent::Lost(_) => {}
-///         ConsumerEvent::Trouble(error) => eprintln!("{error}"),
+///         ConsumerEvent::Trouble(error) | ConsumerEvent::Renewing(error) => eprintln!("{error}"),
 ///         ConsumerEvent::Failed(error) => return Err(error),
 ///     }
 /// }
@@ -77,8 +83,7 @@ use crate::options::{KafkaOptions, configuration_error};
 /// ```
 pub struct GroupConsumer {
     events: mpsc::Receiver<ConsumerEvent>,
-    client: Weak<Client>,
-    news: Arc<News>,
+    control: Arc<Control>,
     group: String,
     /// Resolves when the group is left and the connections are gone.
     ended: oneshot::Receiver<Result<(), Error>>,
@@ -99,29 +104,22 @@ impl GroupConsumer {
     /// [`Error::InvalidConsumer`] for settings that cannot be meant; a property that is refused or not understood; no
     /// thread to be had.
     pub fn start(options: &KafkaOptions, settings: &ConsumerSettings) -> Result<Self, Error> {
-        let config = options.group_config(settings)?;
-        let news = Arc::new(News::new(&settings.group));
-        let mut client: Client = config
-            .create_with_context(Context(Arc::clone(&news)))
-            .map_err(configuration_error)?;
-        let waker = news.waker.clone();
-        client.set_nonempty_callback(move || waker.wake());
-        let topics: Vec<&str> = settings.topics.iter().map(String::as_str).collect();
-        client.subscribe(&topics).map_err(configuration_error)?;
-
-        let client = Arc::new(client);
+        let control = Arc::new(Control::default());
+        let maker = Maker {
+            config: options.group_config(settings)?,
+            settings: settings.clone(),
+            control: Arc::clone(&control),
+        };
+        let first = maker.make()?;
         let (sender, events) = mpsc::channel(EVENTS);
         let (done, ended) = oneshot::channel();
-        let handle = Arc::downgrade(&client);
-        let poller = Poller::new(client, Arc::clone(&news), settings, sender);
         thread::Builder::new()
             .name("kafka-poll".into())
-            .spawn(move || drop(done.send(poller.run())))
+            .spawn(move || drop(done.send(maker.run(first, sender))))
             .map_err(|error| Error::Thread(Arc::new(error)))?;
         Ok(Self {
             events,
-            client: handle,
-            news,
+            control,
             group: settings.group.clone(),
             ended,
         })
@@ -137,11 +135,11 @@ impl GroupConsumer {
         }
     }
 
-    /// For a transaction that commits offsets of this group; `None` when the consumer has failed. It is to be taken
-    /// anew after each event.
+    /// For a transaction that commits offsets of this group; `None` when the consumer has failed, or its client is being
+    /// replaced. It is to be taken anew after each event.
     #[must_use]
     pub fn group_metadata(&self) -> Option<GroupMetadata> {
-        self.client.upgrade()?.group_metadata().map(GroupMetadata)
+        self.control.client()?.group_metadata().map(GroupMetadata)
     }
 
     /// Ends all readers, commits what is stored, and leaves the group, unless this is a static member, which is waited
@@ -154,7 +152,7 @@ impl GroupConsumer {
     ///
     /// When something that was stored may not be committed, and will come again: [`Error::Consume`] with the reason.
     pub async fn close(mut self, deadline: Duration) -> Result<(), Error> {
-        self.news.close();
+        self.control.close();
         match tokio::time::timeout(deadline, &mut self.ended).await {
             Ok(result) => result.map_err(|_| Error::Abandoned)?,
             Err(_) => Err(Error::Consume {
@@ -174,7 +172,7 @@ impl GroupMetadata {
 
 impl Drop for GroupConsumer {
     fn drop(&mut self) {
-        self.news.close();
+        self.control.close();
     }
 }
 

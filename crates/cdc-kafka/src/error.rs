@@ -124,6 +124,25 @@ pub enum Error {
         code: KafkaCode,
     },
 
+    /// A member of a group knows no broker any more: the cluster said for a moment that there are none.
+    #[error("the member of the consumer group {group:?} has forgotten every Kafka broker")]
+    BrokersForgotten {
+        /// The group.
+        group: Box<str>,
+    },
+
+    /// A static member was taken for its own predecessor: its session had ended, and it had joined anew.
+    #[error(
+        "a static member of the consumer group {group:?} was fenced by itself: its session had ended meanwhile"
+    )]
+    Outlived {
+        /// The group.
+        group: Box<str>,
+        /// librdkafka's code.
+        #[source]
+        code: KafkaCode,
+    },
+
     /// The cluster gave no answer in time.
     #[error(
         "no answer from Kafka at {brokers} when asked to {action}{}; check that the addresses are \
@@ -173,6 +192,7 @@ impl Error {
             | Self::Transaction { code, .. }
             | Self::Broker { code, .. }
             | Self::Consume { code, .. }
+            | Self::Outlived { code, .. }
             | Self::Unreachable { code, .. }
             | Self::Topic { code, .. } => Some(*code),
             Self::RefusedProperty { .. }
@@ -182,6 +202,7 @@ impl Error {
             | Self::Thread(_)
             | Self::InvalidRecord { .. }
             | Self::OutOfTurn { .. }
+            | Self::BrokersForgotten { .. }
             | Self::Abandoned
             | Self::Cancelled => None,
         }

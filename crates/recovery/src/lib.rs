@@ -6,6 +6,7 @@
 //! * [`Ordering`] says whether the records of a key wait for one that failed.
 //! * [`LastResort`] keeps what even the dead letters do not take.
 //! * [`Status`] tells how things are; [`describe_metrics`] what is measured.
+//! * [`note_renewal`] tells of consumers whose client was replaced.
 //!
 //! What a record carries from topic to topic is told by the crate `failure-headers`.
 
@@ -19,6 +20,7 @@ mod partition;
 mod plan;
 mod progress;
 mod publisher;
+mod renewal;
 mod runner;
 mod settings;
 mod status;
@@ -34,6 +36,7 @@ pub use names::{
 };
 pub use ordering::Ordering;
 pub use plan::{BlockingRetry, CodePolicy, CodeRetry, InvalidPlan, Jitter, RetryPlan, Tier};
+pub use renewal::note_renewal;
 pub use runner::Runner;
 pub use settings::{BreakerSettings, Creation, InvalidSettings, Settings};
 pub use status::{Snapshot, Status};

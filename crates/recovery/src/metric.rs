@@ -20,6 +20,9 @@ pub(crate) const STUCK: &str = "cdc_recovery_stuck_records";
 /// 1 during an outage of what the handler needs, otherwise 0. Label: [`GROUP`].
 pub(crate) const OUTAGE: &str = "cdc_recovery_outage";
 
+/// Clients of consumers that were of no more use and were replaced. Label: [`GROUP`].
+pub(crate) const RENEWALS: &str = "cdc_recovery_client_renewals_total";
+
 /// Label: the consumer group.
 pub(crate) const GROUP: &str = "group";
 /// Label: `success`, `transient`, `wait` (it was not tried, and counts as no attempt), `poison`, `partial`, `fatal` or
@@ -73,6 +76,11 @@ pub fn describe_metrics() {
         Unit::Count,
         "1 during an outage of what the handler needs."
     );
+    describe_counter!(
+        RENEWALS,
+        Unit::Count,
+        "Clients of consumers that were of no more use and were replaced."
+    );
 }
 
 pub(crate) fn attempts(group: &str, outcome: &'static str) -> Counter {
@@ -81,6 +89,10 @@ pub(crate) fn attempts(group: &str, outcome: &'static str) -> Counter {
 
 pub(crate) fn dead_letters(group: &str, code: &str) -> Counter {
     counter!(DEAD_LETTERS, GROUP => group.to_owned(), CODE => code.to_owned())
+}
+
+pub(crate) fn renewals(group: &str) -> Counter {
+    counter!(RENEWALS, GROUP => group.to_owned())
 }
 
 pub(crate) fn retries(group: &str, tier: u16) -> Counter {

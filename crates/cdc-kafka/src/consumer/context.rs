@@ -10,6 +10,7 @@ use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::types::{RDKafkaErrorCode, RDKafkaRespErr};
 use rdkafka::{ClientContext, Offset as NativeOffset, TopicPartitionList};
 
+use super::brokers;
 use super::waker::Waker;
 use crate::client;
 use crate::code::KafkaCode;
@@ -28,7 +29,6 @@ pub(super) struct News {
     heard: Mutex<Heard>,
     /// Counts callbacks: a poll does not tell whether it served one or found nothing.
     served: AtomicU64,
-    closing: AtomicBool,
     /// Nobody is asked any more: partitions are given back in the callback.
     unattended: AtomicBool,
     pub(super) waker: Waker,
@@ -41,6 +41,8 @@ struct Heard {
     /// As many as are in flight, which are few: the timer's, and that of a revocation.
     commits: Vec<Commit>,
     troubles: VecDeque<Error>,
+    /// Whether the client knows a broker.
+    knows_brokers: Option<bool>,
 }
 
 /// What the group asks of its member.
@@ -59,14 +61,13 @@ pub(super) type Commit = Vec<(TopicPartition, Result<Offset, KafkaCode>)>;
 const MOST_TROUBLES: usize = 32;
 
 impl News {
-    pub(super) fn new(group: &str) -> Self {
+    pub(super) fn new(group: &str, waker: Waker) -> Self {
         Self {
             group: group.into(),
             heard: Mutex::default(),
             served: AtomicU64::new(0),
-            closing: AtomicBool::new(false),
             unattended: AtomicBool::new(false),
-            waker: Waker::default(),
+            waker,
         }
     }
 
@@ -106,13 +107,9 @@ impl News {
         self.served.load(Ordering::Relaxed)
     }
 
-    pub(super) fn close(&self) {
-        self.closing.store(true, Ordering::SeqCst);
-        self.waker.wake();
-    }
-
-    pub(super) fn is_closing(&self) -> bool {
-        self.closing.load(Ordering::SeqCst)
+    /// Whether the client knows a broker, if it has said so since it was asked last.
+    pub(super) fn take_knows_brokers(&self) -> Option<bool> {
+        self.lock().knows_brokers.take()
     }
 
     pub(super) fn leave_unattended(&self) {
@@ -143,8 +140,9 @@ impl ClientContext for Context {
         }
     }
 
-    fn stats_raw(&self, _: &[u8]) {
-        self.0.note(|_| {});
+    fn stats_raw(&self, statistics: &[u8]) {
+        let known = brokers::any_known(statistics);
+        self.0.note(|heard| heard.knows_brokers = known);
     }
 }
 

@@ -23,6 +23,9 @@ pub enum ConsumerEvent {
     /// while. With [`Disposition::Permanent`](crate::Disposition::Permanent) it will not work until a person changes
     /// something.
     Trouble(Error),
+    /// librdkafka's client was of no more use, for this reason, and another one takes its place after a pause. Its partitions
+    /// were [lost](Self::Lost) before; the consumer goes on by itself, as a new member of the group.
+    Renewing(Error),
     /// The consumer is of no more use, for example because another one has its instance id. Its readers have ended, and
     /// nothing more is committed.
     Failed(Error),

@@ -9,35 +9,61 @@ use rdkafka::TopicPartitionList;
 use rdkafka::consumer::Consumer;
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::types::RDKafkaErrorCode;
-use tokio::sync::mpsc;
 
+use super::brokers::BrokerWatch;
 use super::context::{Client, News, passes_by_itself};
+use super::control::Control;
 use super::event::ConsumerEvent;
 use super::holding::Holding;
 use super::outbox::Outbox;
 use super::rebalance::Step;
+use super::renewal::Made;
+use super::session::Session;
 use super::settings::{ConsumerSettings, Start};
 use crate::code::KafkaCode;
-use crate::error::Error;
+use crate::error::{Disposition, Error};
+use crate::logging::GROUP;
 use crate::record::TopicPartition;
 
-/// Polls until the consumer is closed. Nothing here waits for the application.
-pub(super) struct Poller {
+/// Polls one client, until the consumer is closed or the client is of no more use. Nothing here waits for the
+/// application.
+pub(super) struct Poller<'a> {
     pub(super) client: Arc<Client>,
     pub(super) news: Arc<News>,
-    pub(super) outbox: Outbox,
+    pub(super) outbox: &'a mut Outbox,
     pub(super) held: HashMap<TopicPartition, Arc<Holding>>,
     pub(super) step: Step,
     pub(super) start: Start,
     pub(super) revoke_deadline: Duration,
+    pub(super) session: Session,
+    control: &'a Control,
+    brokers: BrokerWatch,
     give_interval: Duration,
     next_giving: Instant,
-    failed: bool,
+    state: State,
+}
+
+/// Why polling ended.
+pub(super) enum Ended {
+    /// The consumer was closed; an error if something that was stored may not be committed.
+    Closed(Result<(), Error>),
+    /// Another client is needed.
+    Useless(Error),
+}
+
+/// What is to be done with the client.
+enum State {
+    /// It is of use.
+    Useful,
+    /// It is of none, and another one may be.
+    Useless(Error),
+    /// Neither it nor another one is; the consumer waits to be closed.
+    Failed,
 }
 
 /// The longest sleep. What happens wakes the thread; this is for what becomes due, and for membership, which needs a
 /// poll now and then.
-const SLEEP: Duration = Duration::from_millis(100);
+pub(super) const SLEEP: Duration = Duration::from_millis(100);
 
 /// How long the last commit may take; librdkafka gives it up some time after the session timeout.
 const COMMIT_PATIENCE: Duration = Duration::from_secs(30);
@@ -45,47 +71,58 @@ const COMMIT_PATIENCE: Duration = Duration::from_secs(30);
 /// Between two looks at the last commit, whose end wakes the thread.
 const COMMIT_LOOK: Duration = Duration::from_millis(10);
 
-impl Poller {
+impl<'a> Poller<'a> {
     pub(super) fn new(
-        client: Arc<Client>,
-        news: Arc<News>,
+        made: Made,
+        control: &'a Control,
         settings: &ConsumerSettings,
-        events: mpsc::Sender<ConsumerEvent>,
+        outbox: &'a mut Outbox,
     ) -> Self {
         Self {
-            client,
-            news,
-            outbox: Outbox::new(events),
+            client: made.client,
+            news: made.news,
+            outbox,
             held: HashMap::new(),
             step: Step::Idle,
             start: settings.start,
             revoke_deadline: settings.revoke_deadline,
+            session: Session::default(),
+            control,
+            brokers: BrokerWatch::default(),
             give_interval: settings.commit_interval,
             next_giving: Instant::now(),
-            failed: false,
+            state: State::Useful,
         }
     }
 
-    /// Returns when the connections are gone; an error if something that was stored may not be committed.
-    pub(super) fn run(mut self) -> Result<(), Error> {
-        self.news.waker.wakes_this_thread();
-        while !self.news.is_closing() {
+    /// Returns when the connections are gone.
+    pub(super) fn run(mut self) -> Ended {
+        while !self.control.is_closing() {
             self.poll();
             self.check();
-            if self.failed {
-                // What the group still asks is answered, so that it can be left.
-                self.answer_at_once();
-                self.let_all_go();
-            } else {
-                self.take_commits();
-                self.rebalance();
-                self.give_stored();
-                self.tell_troubles();
+            match &self.state {
+                State::Useful => {
+                    self.take_commits();
+                    self.rebalance();
+                    self.give_stored();
+                    self.tell_troubles();
+                }
+                State::Useless(error) => {
+                    let error = error.clone();
+                    self.lose_all();
+                    self.abandon();
+                    return Ended::Useless(error);
+                }
+                State::Failed => {
+                    // What the group still asks is answered, so that it can be left.
+                    self.answer_at_once();
+                    self.let_all_go();
+                }
             }
             self.outbox.flush();
             thread::park_timeout(SLEEP.min(self.give_interval));
         }
-        self.close()
+        Ended::Closed(self.close())
     }
 
     /// Serves what librdkafka has for us, until there is nothing.
@@ -141,19 +178,50 @@ impl Poller {
         }
     }
 
-    /// Looks whether librdkafka has given up.
+    /// Looks whether librdkafka has given up, with or without a word.
     fn check(&mut self) {
+        let now = Instant::now();
         if let Some((code, detail)) = self.client.client().fatal_error() {
+            let by_itself =
+                code == RDKafkaErrorCode::FencedInstanceId && self.session.explains_fencing(now);
+            let group = self.news.group().into();
             let code = KafkaCode::new(code);
-            self.fail(Error::Fatal { detail, code });
+            self.fail(if by_itself {
+                Error::Outlived { group, code }
+            } else {
+                Error::Fatal { detail, code }
+            });
+        }
+        let said = self.news.take_knows_brokers();
+        if said.is_some_and(|known| self.brokers.has_forgotten(known, now)) {
+            let group = self.news.group().into();
+            self.fail(Error::BrokersForgotten { group });
         }
     }
 
+    /// The client is of no more use. What is held stays so until that is dealt with.
     fn fail(&mut self, error: Error) {
-        if !self.failed {
-            self.failed = true;
-            self.let_all_go();
-            self.outbox.tell_last(ConsumerEvent::Failed(error));
+        let State::Useful = self.state else { return };
+        self.state = match error.disposition() {
+            Disposition::Rebuild => State::Useless(error),
+            Disposition::Permanent | Disposition::Transient | Disposition::Poison(_) => {
+                self.let_all_go();
+                self.outbox.tell_last(ConsumerEvent::Failed(error));
+                State::Failed
+            }
+        };
+    }
+
+    /// Ends all readers, and tells that what they read is lost.
+    fn lose_all(&mut self) {
+        self.answer_at_once();
+        let lost: Vec<_> = self
+            .let_all_go()
+            .iter()
+            .map(|holding| holding.partition.clone())
+            .collect();
+        if !lost.is_empty() {
+            self.outbox.tell(ConsumerEvent::Lost(lost));
         }
     }
 
@@ -176,12 +244,23 @@ impl Poller {
             self.answer_at_once();
         }
         self.news.leave_unattended();
-        // Somebody may just be asking for the group's metadata. The last one must be this thread: it may take long.
-        while Arc::strong_count(&self.client) > 1 {
-            thread::yield_now();
-        }
-        drop(self.client);
+        end(self.client);
         committed
+    }
+
+    /// Lets a client that is of no more use end in the background: one without brokers waits for them, in vain.
+    fn abandon(self) {
+        self.news.leave_unattended();
+        let client = self.client;
+        let thread = thread::Builder::new().name("kafka-end".into());
+        if let Err(error) = thread.spawn(move || end(client)) {
+            let error: &dyn std::error::Error = &error;
+            tracing::warn!(
+                { GROUP } = self.news.group(),
+                error,
+                "no thread in which a client can end"
+            );
+        }
     }
 
     /// Has what is stored committed, and waits until that is known: while the client is dropped, it may not be told.
@@ -220,6 +299,15 @@ impl Poller {
         }
         Ok(())
     }
+}
+
+/// Leaves the group and ends the connections.
+fn end(client: Arc<Client>) {
+    // Somebody may just be asking for the group's metadata. The last one must be this thread: it may take long.
+    while Arc::strong_count(&client) > 1 {
+        thread::yield_now();
+    }
+    drop(client);
 }
 
 /// Gives librdkafka what is stored of these partitions.

@@ -47,7 +47,7 @@ struct Beginning {
     stored: Option<Offset>,
 }
 
-impl Poller {
+impl Poller<'_> {
     /// Takes a rebalance as far as it goes.
     pub(super) fn rebalance(&mut self) {
         loop {
@@ -66,6 +66,7 @@ impl Poller {
                 Step::Assigning(partitions) => match self.assign(&partitions) {
                     Ok(readers) => {
                         if !readers.is_empty() {
+                            self.session.has_partitions(Instant::now());
                             self.outbox.tell(ConsumerEvent::Assigned(readers));
                         }
                     }
@@ -95,6 +96,7 @@ impl Poller {
         match asked {
             Asked::Assign(partitions) => self.step = Step::Assigning(partitions),
             Asked::Lost(partitions) => {
+                self.session.ended();
                 for partition in &partitions {
                     if let Some(holding) = self.held.remove(partition) {
                         holding.let_go();

@@ -16,7 +16,7 @@ pub enum Disposition {
     Transient,
     /// This record will never be delivered; others may be.
     Poison(PoisonReason),
-    /// The producer is of no more use: make a new one, and send again from the watermark.
+    /// The client is of no more use: make a new one. A producer sends again from the watermark.
     Rebuild,
     /// Nothing will be delivered until a person changes the configuration or the permissions.
     Permanent,
@@ -50,6 +50,7 @@ impl Error {
             Self::Thread(_) | Self::Abandoned | Self::Cancelled => Disposition::Transient,
             // The state of the producer is not what its owner believes: begin anew.
             Self::OutOfTurn { .. } => Disposition::Rebuild,
+            Self::BrokersForgotten { .. } | Self::Outlived { .. } => Disposition::Rebuild,
             Self::InvalidRecord { .. } => Disposition::Poison(PoisonReason::InvalidRecord),
             // A producer id may be refused for good; any other fatal state ends with the producer.
             // A transaction is none of its records: what is wrong with one of them is told by its delivery.
@@ -119,7 +120,8 @@ fn of_code(code: KafkaCode) -> Disposition {
         | Code::TransactionalIdAuthorizationFailed
         | Code::InvalidTransactionTimeout
         | Code::GroupAuthorizationFailed
-        // Another process has the same instance id: to go on would only drive that one out.
+        // Another process has the same instance id: to go on would only drive that one out. `Outlived` is what it means
+        // otherwise.
         | Code::FencedInstanceId
         | Code::SecurityDisabled
         | Code::UnsupportedVersion

@@ -1,5 +1,7 @@
 //! The properties that clients start from, those that are fixed, and those that a user may not set.
 
+use crate::consumer::STATISTICS_INTERVAL_MS;
+
 /// Properties by all their names, and why a user may not set them.
 pub(super) type Refused = &'static [(&'static [&'static str], &'static str)];
 
@@ -95,6 +97,8 @@ pub(super) const GROUP_FIXED: &[(&str, &str)] = &[
     ("enable.auto.offset.store", "false"),
     ("enable.partition.eof", "false"),
     ("isolation.level", "read_committed"),
+    // Nothing else shows a client that has forgotten every broker.
+    ("statistics.interval.ms", STATISTICS_INTERVAL_MS),
 ];
 
 /// Properties that a user may not set, under all their names, each with the reason.

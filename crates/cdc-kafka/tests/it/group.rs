@@ -6,6 +6,7 @@ mod membership;
 mod outage;
 mod pace;
 mod reading;
+mod renewal;
 mod setup;
 mod throughput;
 mod topics;

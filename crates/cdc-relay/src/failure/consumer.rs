@@ -7,6 +7,9 @@ use super::{Context, Failure};
 use crate::config::Config;
 use crate::error_code::ErrorCode;
 
+/// Kafka's number for a static member whose place another one has taken.
+const FENCED_INSTANCE_ID: i32 = 82;
+
 impl Failure {
     /// What to tell about the end of a consumer.
     pub(crate) fn from_recovery(error: Error, config: &Config) -> Self {
@@ -52,6 +55,21 @@ impl Failure {
 
     /// What to tell about a consumer group.
     pub(crate) fn from_consumer(error: cdc_kafka::Error, config: &Config) -> Self {
+        if let cdc_kafka::Error::Fatal { code, .. } = &error {
+            let (what, remedy) = if code.number() == FENCED_INSTANCE_ID {
+                (
+                    "could not read from Kafka: another process has taken the place of this one in its consumer group, \
+                     with the same `instance_id`",
+                    "give each process an `instance_id` of its own, or none, and start this one again",
+                )
+            } else {
+                (
+                    "could not read from Kafka: the Kafka consumer has given up",
+                    "start it again; it goes on where its group stands. If it happens often, look at the brokers' logs",
+                )
+            };
+            return Self::new(ErrorCode::KafkaRefused, what, remedy).caused_by(error);
+        }
         Self::from_kafka(error, Context::new(config, "read from Kafka"))
     }
 }

@@ -68,7 +68,8 @@ fn explain(error: &Error, context: Context<'_>) -> Told {
                 .to_owned(),
         ),
         Error::Broker { code, .. } | Error::Unreachable { code, .. } => of_cluster(*code, brokers, doing),
-        Error::Consume { group, code, .. } => of_group(*code, group, context),
+        Error::Consume { group, code, .. } | Error::Outlived { group, code } => of_group(*code, group, context),
+        Error::BrokersForgotten { .. } => unreachable(brokers, doing),
         Error::Topic { topic, code, .. } => of_topic(*code, topic, context),
         Error::Record { topic, code } => match error.disposition() {
             Disposition::Poison(PoisonReason::TooLarge) => too_large(topic),
@@ -89,6 +90,10 @@ fn of_cluster(code: KafkaCode, brokers: &str, doing: &str) -> Told {
             "check security.protocol, sasl.mechanism, sasl.username and sasl.password in [kafka.client]".to_owned(),
         );
     }
+    unreachable(brokers, doing)
+}
+
+fn unreachable(brokers: &str, doing: &str) -> Told {
     (
         ErrorCode::KafkaUnreachable,
         format!("could not {doing}: Kafka at {brokers} cannot be reached"),

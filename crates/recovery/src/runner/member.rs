@@ -16,12 +16,14 @@ use tokio_util::sync::CancellationToken;
 use crate::error::Error;
 use crate::ordering::{Assigned, assign, tidy};
 use crate::partition::{Share, Shares, Worker};
+use crate::renewal::note_renewal;
 use crate::topology::causes;
 use crate::work::{Context, Order, Shared};
 
 /// A member of a group.
 pub(super) struct Member<H: Handler> {
     consumer: GroupConsumer,
+    group: String,
     stop_deadline: Duration,
     shared: Arc<Shared<H>>,
     shares: Arc<Shares>,
@@ -47,6 +49,7 @@ impl<H: Handler> Member<H> {
         let consumer = GroupConsumer::start(options, settings).map_err(Error::Kafka)?;
         Ok(Self {
             consumer,
+            group: settings.group.clone(),
             stop_deadline,
             shared,
             shares,
@@ -99,6 +102,8 @@ impl<H: Handler> Member<H> {
                         }
                     }
                     ConsumerEvent::Trouble(error) => tracing::warn!(error = causes(&error), "trouble with Kafka; going on"),
+                    // What was in flight was told to be lost before.
+                    ConsumerEvent::Renewing(error) => note_renewal(&self.group, &error),
                     ConsumerEvent::Failed(error) => return Err(Error::Kafka(error)),
                 },
             }

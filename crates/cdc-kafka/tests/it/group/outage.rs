@@ -11,7 +11,7 @@ use super::setup::{Member, number, quick};
 use crate::own_kafka::{LONG_SESSION, OwnKafka, SHORT_SESSION};
 use crate::setup::{DEADLINE, Sender, record, soon};
 
-async fn topic(options: &KafkaOptions) {
+pub(super) async fn topic(options: &KafkaOptions) {
     let settings = TopicSettings {
         partitions: 1,
         replication_factor: 1,
@@ -22,7 +22,7 @@ async fn topic(options: &KafkaOptions) {
         .unwrap();
 }
 
-fn member(options: &KafkaOptions) -> Member {
+pub(super) fn member(options: &KafkaOptions) -> Member {
     let mut settings = ConsumerSettings::new("g", vec!["t".into()]);
     settings.commit_interval = Duration::from_millis(50);
     let mut options = quick(options.clone());
@@ -33,7 +33,7 @@ fn member(options: &KafkaOptions) -> Member {
     Member::start(&options, &settings)
 }
 
-async fn write(options: &KafkaOptions, from: u32, to: u32) {
+pub(super) async fn write(options: &KafkaOptions, from: u32, to: u32) {
     let mut sender = Sender::new(OrderedProducer::new(options, Limits::default()).unwrap());
     for number in from..to {
         sender.send(record("t", b"k", &number.to_be_bytes())).await;
@@ -42,7 +42,7 @@ async fn write(options: &KafkaOptions, from: u32, to: u32) {
 }
 
 /// Reads on whatever is taken away and assigned, storing what is read, until the record with this number.
-async fn read_to(member: &mut Member, last: u32) -> Vec<u32> {
+pub(super) async fn read_to(member: &mut Member, last: u32) -> Vec<u32> {
     let mut seen = Vec::new();
     soon(async {
         while seen.last() != Some(&last) {

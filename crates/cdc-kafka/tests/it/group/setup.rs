@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use cdc_kafka::{
-    ConsumerEvent, ConsumerSettings, FetchedRecord, GroupConsumer, KafkaOptions, Limits, Offset,
-    OrderedProducer, OutgoingRecord, Partition, PartitionReader, TopicPartition, group_lag,
+    ConsumerEvent, ConsumerSettings, Error, FetchedRecord, GroupConsumer, KafkaOptions, Limits,
+    Offset, OrderedProducer, OutgoingRecord, Partition, PartitionReader, TopicPartition, group_lag,
 };
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions};
@@ -128,6 +128,8 @@ pub(crate) fn quick(mut options: KafkaOptions) -> KafkaOptions {
 pub(crate) struct Member {
     pub(crate) consumer: GroupConsumer,
     pub(crate) readers: BTreeMap<TopicPartition, PartitionReader>,
+    /// Why its clients were replaced.
+    pub(crate) renewals: Vec<Error>,
 }
 
 impl Member {
@@ -136,15 +138,17 @@ impl Member {
         Self {
             consumer,
             readers: BTreeMap::new(),
+            renewals: Vec::new(),
         }
     }
 
-    /// The next event that is no trouble.
+    /// The next event that is no trouble and no other client.
     pub(crate) async fn event(&mut self) -> ConsumerEvent {
         soon(async {
             loop {
                 match self.consumer.event().await {
                     ConsumerEvent::Trouble(_) => {}
+                    ConsumerEvent::Renewing(error) => self.renewals.push(error),
                     event => return event,
                 }
             }

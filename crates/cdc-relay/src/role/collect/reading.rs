@@ -11,6 +11,7 @@ use cdc_kafka::{
 };
 use dead_letters::{Ingest, ReplayEntries};
 use futures_util::future::join_all;
+use recovery::note_renewal;
 use tokio::task::{AbortHandle, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -39,6 +40,7 @@ pub(super) enum Ended {
 /// Reads the dead-letter topics of one group.
 pub(super) struct Reading<E> {
     consumer: GroupConsumer,
+    group: String,
     ingest: Arc<Ingest<E>>,
     state: Arc<CollectState>,
 }
@@ -54,6 +56,7 @@ impl<E: ReplayEntries> Reading<E> {
         let consumer = GroupConsumer::start(options, settings)?;
         Ok(Self {
             consumer,
+            group: settings.group.clone(),
             ingest: Arc::new(ingest),
             state,
         })
@@ -63,6 +66,7 @@ impl<E: ReplayEntries> Reading<E> {
     pub(super) async fn run(self, stop: CancellationToken) -> Result<(), Ended> {
         let Self {
             mut consumer,
+            group,
             ingest,
             state,
         } = self;
@@ -105,6 +109,7 @@ impl<E: ReplayEntries> Reading<E> {
                         "trouble with Kafka; going on"
                     );
                 }
+                ConsumerEvent::Renewing(error) => note_renewal(&group, &error),
                 ConsumerEvent::Failed(error) => break Err(Ended::Kafka(error)),
             }
             counted.set(partitions.len());
