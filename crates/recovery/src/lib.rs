@@ -1,6 +1,7 @@
 //! Runs any handler over topics: order per key, retries, dead letters, outages.
 //!
 //! * [`Runner`] runs a [`Handler`](cdc_event::Handler) over the topics of a group, as [`Settings`] say.
+//! * [`ManualHandler`] is a handler that says later, and from elsewhere, that a record is done.
 //! * [`RetryPlan`] says how often and how long a record is tried, and what is different for some error codes.
 //! * [`Names`] are the topics that belong to a group: sources, retry topics, dead letters.
 //! * [`Ordering`] says whether the records of a key wait for one that failed.
@@ -13,6 +14,7 @@
 mod breaker;
 mod error;
 mod last_resort;
+mod manual;
 mod metric;
 mod names;
 mod ordering;
@@ -29,6 +31,7 @@ mod work;
 
 pub use error::{Disposition, Error, HandlerStopped};
 pub use last_resort::{Kept, LastResort, RefusedLetter};
+pub use manual::{Acknowledgement, Manual, ManualHandler};
 pub use metric::describe_metrics;
 pub use names::{
     DeadLetterTemplate, InvalidNames, InvalidTemplate, InvalidTopicName, Names, RetryTemplate,

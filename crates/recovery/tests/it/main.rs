@@ -13,6 +13,7 @@ mod dead_letters;
 mod hostile;
 mod in_order;
 mod lanes;
+mod manual;
 mod membership;
 mod parts;
 mod stopping;

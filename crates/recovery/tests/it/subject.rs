@@ -154,7 +154,12 @@ impl Subject {
         Runner::new(cluster::options(), self.settings.clone(), handler).unwrap()
     }
 
-    fn run(&self, runner: Runner<Scripted>) -> Running {
+    /// Runs another handler, whose calls are not noted.
+    pub(crate) fn start_handler(&self, handler: impl Handler) -> Running {
+        self.run(Runner::new(cluster::options(), self.settings.clone(), handler).unwrap())
+    }
+
+    fn run(&self, runner: Runner<impl Handler>) -> Running {
         let stop = CancellationToken::new();
         let (status, token) = (runner.status(), stop.clone());
         #[expect(
