@@ -1,6 +1,7 @@
 //! `cdc-relay doctor`.
 
 mod clock;
+mod consumers;
 mod failover;
 mod finding;
 mod kafka;
@@ -64,6 +65,7 @@ pub(super) async fn run(arguments: &Doctor, config: &Config) -> Result<(), Failu
             kafka::check(config, &mut report).await;
         }
     }
+    consumers::check(config, &mut report).await;
     if arguments.json {
         say(render::json(&report)?);
     } else {

@@ -1,5 +1,6 @@
 //! `doctor`: each finding with what to do.
 
+mod consumers;
 mod kafka;
 mod outbox;
 mod slot;
