@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(4);
 
 /// Since when a client has known no broker.
 #[derive(Debug, Default)]
-pub(super) struct BrokerWatch {
+pub(crate) struct BrokerWatch {
     none_since: Option<Instant>,
 }
 
@@ -32,7 +32,7 @@ struct Broker {
 }
 
 /// Whether librdkafka's statistics, as JSON, name a broker that can be connected to; `None` if they can't be read.
-pub(super) fn any_known(statistics: &[u8]) -> Option<bool> {
+pub(crate) fn any_known(statistics: &[u8]) -> Option<bool> {
     let statistics: Statistics = serde_json::from_slice(statistics).ok()?;
     let mut brokers = statistics.brokers.into_values();
     // The others are librdkafka's own: the group's coordinator, which stands for one of these, and a queue.
@@ -41,7 +41,7 @@ pub(super) fn any_known(statistics: &[u8]) -> Option<bool> {
 
 impl BrokerWatch {
     /// The client said whether it knows a broker. True when it has known none for so long that it never will.
-    pub(super) fn has_forgotten(&mut self, any_known: bool, now: Instant) -> bool {
+    pub(crate) fn has_forgotten(&mut self, any_known: bool, now: Instant) -> bool {
         if any_known {
             self.none_since = None;
             return false;

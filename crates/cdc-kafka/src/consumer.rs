@@ -1,6 +1,5 @@
 //! Reading as a member of a consumer group.
 
-mod brokers;
 mod context;
 mod control;
 mod event;
@@ -24,7 +23,6 @@ use std::time::Duration;
 use rdkafka::consumer::{Consumer, ConsumerGroupMetadata};
 use tokio::sync::{mpsc, oneshot};
 
-pub(crate) use self::brokers::STATISTICS_INTERVAL_MS;
 use self::control::Control;
 pub use self::event::{ConsumerEvent, Revocation};
 pub use self::fetched::FetchedRecord;

@@ -124,12 +124,9 @@ pub enum Error {
         code: KafkaCode,
     },
 
-    /// A member of a group knows no broker any more: the cluster said for a moment that there are none.
-    #[error("the member of the consumer group {group:?} has forgotten every Kafka broker")]
-    BrokersForgotten {
-        /// The group.
-        group: Box<str>,
-    },
+    /// A client knows no broker any more, and will find none: the cluster said for a moment that it has none.
+    #[error("the client has forgotten every Kafka broker")]
+    BrokersForgotten,
 
     /// A static member was taken for its own predecessor: its session had ended, and it had joined anew.
     #[error(
@@ -202,7 +199,7 @@ impl Error {
             | Self::Thread(_)
             | Self::InvalidRecord { .. }
             | Self::OutOfTurn { .. }
-            | Self::BrokersForgotten { .. }
+            | Self::BrokersForgotten
             | Self::Abandoned
             | Self::Cancelled => None,
         }

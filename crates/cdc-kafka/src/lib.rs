@@ -8,6 +8,7 @@
 //! * [`Inspection`] finds out what a cluster and its topics are set to.
 //! * [`Error::disposition`] decides what a failure means; nothing else does.
 
+mod brokers;
 mod client;
 mod code;
 mod consumer;

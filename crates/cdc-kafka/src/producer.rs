@@ -98,7 +98,7 @@ impl OrderedProducer {
         limits: Limits,
         context: DeliveryContext,
     ) -> Result<Self, Error> {
-        let deliveries = Arc::clone(&context.0);
+        let deliveries = Arc::clone(&context.deliveries);
         let producer: NativeProducer = config
             .create_with_context(context)
             .map_err(configuration_error)?;
@@ -229,9 +229,13 @@ impl OrderedProducer {
         self.deliveries.in_flight.read()
     }
 
-    /// The error that made the producer useless, if one did.
+    /// The error that made the producer useless, if one did. That it has [forgotten every
+    /// broker](Error::BrokersForgotten) is found out only with the property `statistics.interval.ms`.
     #[must_use]
     pub fn fatal(&self) -> Option<Error> {
+        if self.producer.context().has_forgotten() {
+            return Some(Error::BrokersForgotten);
+        }
         let (code, detail) = self.producer.client().fatal_error()?;
         Some(Error::Fatal {
             detail,
@@ -294,8 +298,9 @@ fn serve(producer: Arc<BaseProducer<DeliveryContext>>, gone: oneshot::Sender<()>
     while Arc::strong_count(&producer) > 1 {
         producer.poll(POLL);
         // The error callback does not tell a fatal error from another one.
-        if producer.client().fatal_error().is_some() {
-            producer.context().0.became_useless();
+        let context = producer.context();
+        if producer.client().fatal_error().is_some() || context.has_forgotten() {
+            context.deliveries.became_useless();
         }
     }
     drop(producer);

@@ -102,7 +102,7 @@ impl TransactionalProducer {
         let context = DeliveryContext::default();
         let make = |turn: &str| {
             let config = options.transactional_config(limits, &format!("{id}-{turn}"), timeout)?;
-            OrderedProducer::with_context(&config, limits, context.clone())
+            OrderedProducer::with_context(&config, limits, context.sharing())
         };
         let stop = CancellationToken::new();
         let opened = Self {

@@ -79,6 +79,9 @@ pub struct Runner<H> {
 /// What a producer takes at most: brokers and topics have the last word.
 const LARGEST_RECORD: &str = "134217728";
 
+/// How often a producer is looked at.
+const STATISTICS_INTERVAL_MS: &str = "2000";
+
 impl<H: Handler> Runner<H> {
     /// A runner that connects to nothing yet.
     ///
@@ -92,7 +95,7 @@ impl<H: Handler> Runner<H> {
             plan: settings.retry.clone(),
             permits: Semaphore::new(settings.concurrency.get().min(Semaphore::MAX_PERMITS)),
             breaker: Arc::new(Breaker::new(settings.breaker, outage)),
-            publisher: Publisher::new(for_any_size(&options)).map_err(Error::Kafka)?,
+            publisher: Publisher::new(for_publishing(&options)).map_err(Error::Kafka)?,
             topology: Topology::new(options.clone(), settings.creation.clone(), &names),
             last_resort: None,
             progress: Arc::new(Progress::new(names.group())),
@@ -253,15 +256,18 @@ async fn run_members<H: Handler>(
     result
 }
 
-/// What has grown by headers is refused by a topic, not by its sender.
-fn for_any_size(options: &KafkaOptions) -> KafkaOptions {
-    const LIMIT: &str = "message.max.bytes";
+/// What has grown by headers is refused by a topic, not by its sender. And a producer that has forgotten every broker,
+/// which only its statistics show, is to be replaced.
+fn for_publishing(options: &KafkaOptions) -> KafkaOptions {
     let mut options = options.clone();
-    if !options.client.contains_key(LIMIT) {
-        options
-            .producer
-            .entry(LIMIT.into())
-            .or_insert_with(|| LARGEST_RECORD.into());
+    for (property, value) in [
+        ("message.max.bytes", LARGEST_RECORD),
+        ("statistics.interval.ms", STATISTICS_INTERVAL_MS),
+    ] {
+        if !options.client.contains_key(property) {
+            let chosen = options.producer.entry(property.into());
+            chosen.or_insert_with(|| value.into());
+        }
     }
     options
 }

@@ -10,8 +10,8 @@ use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::types::{RDKafkaErrorCode, RDKafkaRespErr};
 use rdkafka::{ClientContext, Offset as NativeOffset, TopicPartitionList};
 
-use super::brokers;
 use super::waker::Waker;
+use crate::brokers;
 use crate::client;
 use crate::code::KafkaCode;
 use crate::error::Error;
@@ -43,6 +43,7 @@ struct Heard {
     troubles: VecDeque<Error>,
     /// Whether the client knows a broker.
     knows_brokers: Option<bool>,
+    session_ended: bool,
 }
 
 /// What the group asks of its member.
@@ -56,6 +57,9 @@ pub(super) enum Asked {
 
 /// What became of a commit: for each partition the offset, or why it is not committed.
 pub(super) type Commit = Vec<(TopicPartition, Result<Offset, KafkaCode>)>;
+
+/// The part of librdkafka that says so in its log.
+const SESSION_TIMED_OUT: &str = "SESSTMOUT";
 
 /// More than these, not taken, would be the same again.
 const MOST_TROUBLES: usize = 32;
@@ -112,6 +116,11 @@ impl News {
         self.lock().knows_brokers.take()
     }
 
+    /// Whether the session with the group has ended since it was asked last.
+    pub(super) fn take_session_ended(&self) -> bool {
+        std::mem::take(&mut self.lock().session_ended)
+    }
+
     pub(super) fn leave_unattended(&self) {
         self.unattended.store(true, Ordering::SeqCst);
     }
@@ -128,7 +137,9 @@ impl News {
 
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        self.0.note(|_| {});
+        // A member without partitions is told in no other way.
+        let ended = facility == SESSION_TIMED_OUT;
+        self.0.note(|heard| heard.session_ended |= ended);
         client::log(level, facility, message);
     }
 

@@ -10,7 +10,6 @@ use rdkafka::consumer::Consumer;
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::types::RDKafkaErrorCode;
 
-use super::brokers::BrokerWatch;
 use super::context::{Client, News, passes_by_itself};
 use super::control::Control;
 use super::event::ConsumerEvent;
@@ -20,6 +19,7 @@ use super::rebalance::Step;
 use super::renewal::Made;
 use super::session::Session;
 use super::settings::{ConsumerSettings, Start};
+use crate::brokers::BrokerWatch;
 use crate::code::KafkaCode;
 use crate::error::{Disposition, Error};
 use crate::logging::GROUP;
@@ -181,6 +181,9 @@ impl<'a> Poller<'a> {
     /// Looks whether librdkafka has given up, with or without a word.
     fn check(&mut self) {
         let now = Instant::now();
+        if self.news.take_session_ended() {
+            self.session.ended();
+        }
         if let Some((code, detail)) = self.client.client().fatal_error() {
             let by_itself =
                 code == RDKafkaErrorCode::FencedInstanceId && self.session.explains_fencing(now);
@@ -194,8 +197,7 @@ impl<'a> Poller<'a> {
         }
         let said = self.news.take_knows_brokers();
         if said.is_some_and(|known| self.brokers.has_forgotten(known, now)) {
-            let group = self.news.group().into();
-            self.fail(Error::BrokersForgotten { group });
+            self.fail(Error::BrokersForgotten);
         }
     }
 

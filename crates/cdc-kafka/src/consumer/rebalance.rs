@@ -65,8 +65,8 @@ impl Poller<'_> {
                 }
                 Step::Assigning(partitions) => match self.assign(&partitions) {
                     Ok(readers) => {
+                        self.session.has_joined(Instant::now());
                         if !readers.is_empty() {
-                            self.session.has_partitions(Instant::now());
                             self.outbox.tell(ConsumerEvent::Assigned(readers));
                         }
                     }

@@ -23,7 +23,7 @@ impl Session {
         *self = Self::Ended;
     }
 
-    pub(super) fn has_partitions(&mut self, now: Instant) {
+    pub(super) fn has_joined(&mut self, now: Instant) {
         if *self == Self::Ended {
             *self = Self::Regained(now);
         }
@@ -49,11 +49,11 @@ mod tests {
         let now = Instant::now();
         let mut session = Session::default();
         assert!(!session.explains_fencing(now));
-        session.has_partitions(now);
+        session.has_joined(now);
         assert!(!session.explains_fencing(now));
         session.ended();
         assert!(session.explains_fencing(now + AFTERMATH * 2));
-        session.has_partitions(now);
+        session.has_joined(now);
         assert!(session.explains_fencing(now + AFTERMATH / 2));
         assert!(!session.explains_fencing(now + AFTERMATH));
     }

@@ -50,7 +50,7 @@ impl Error {
             Self::Thread(_) | Self::Abandoned | Self::Cancelled => Disposition::Transient,
             // The state of the producer is not what its owner believes: begin anew.
             Self::OutOfTurn { .. } => Disposition::Rebuild,
-            Self::BrokersForgotten { .. } | Self::Outlived { .. } => Disposition::Rebuild,
+            Self::BrokersForgotten | Self::Outlived { .. } => Disposition::Rebuild,
             Self::InvalidRecord { .. } => Disposition::Poison(PoisonReason::InvalidRecord),
             // A producer id may be refused for good; any other fatal state ends with the producer.
             // A transaction is none of its records: what is wrong with one of them is told by its delivery.

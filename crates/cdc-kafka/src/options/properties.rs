@@ -1,6 +1,6 @@
 //! The properties that clients start from, those that are fixed, and those that a user may not set.
 
-use crate::consumer::STATISTICS_INTERVAL_MS;
+use crate::brokers::STATISTICS_INTERVAL_MS;
 
 /// Properties by all their names, and why a user may not set them.
 pub(super) type Refused = &'static [(&'static [&'static str], &'static str)];

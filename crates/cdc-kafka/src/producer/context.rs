@@ -14,14 +14,20 @@ use tokio::sync::Notify;
 use super::Delivery;
 use super::limits::Gauge;
 use super::token::Token;
+use crate::brokers::{BrokerWatch, any_known};
 use crate::client::{self, BrokerReports};
 use crate::code::KafkaCode;
 use crate::error::Error;
 use crate::record::{OwnedRecord, Place};
 
 /// What librdkafka calls. Producers that take turns have their deliveries in common.
-#[derive(Default, Clone)]
-pub(crate) struct DeliveryContext(pub(super) Arc<Deliveries>);
+#[derive(Default)]
+pub(crate) struct DeliveryContext {
+    pub(super) deliveries: Arc<Deliveries>,
+    brokers: Mutex<BrokerWatch>,
+    /// Every broker, for good.
+    has_forgotten: AtomicBool,
+}
 
 /// Shared by the sender, the taker of deliveries and the threads that serve librdkafka.
 #[derive(Default)]
@@ -130,6 +136,21 @@ impl Deliveries {
     }
 }
 
+impl DeliveryContext {
+    /// For another producer that has the deliveries of this one.
+    pub(crate) fn sharing(&self) -> Self {
+        Self {
+            deliveries: Arc::clone(&self.deliveries),
+            ..Self::default()
+        }
+    }
+
+    /// Whether the client has forgotten every broker. It shows only where `statistics.interval.ms` is set.
+    pub(super) fn has_forgotten(&self) -> bool {
+        self.has_forgotten.load(Ordering::Relaxed)
+    }
+}
+
 impl ProducerContext for DeliveryContext {
     type DeliveryOpaque = usize;
 
@@ -144,7 +165,7 @@ impl ProducerContext for DeliveryContext {
             }
         };
         if result.is_ok() {
-            self.0.reports.reached();
+            self.deliveries.reports.reached();
         }
         let delivery = Delivery {
             sequence: token.sequence(),
@@ -154,7 +175,7 @@ impl ProducerContext for DeliveryContext {
             acknowledged_at: Instant::now(),
         };
         let bytes = message.key_len() + message.payload_len() + token.header_bytes();
-        self.0.report(delivery, bytes);
+        self.deliveries.report(delivery, bytes);
     }
 }
 
@@ -164,8 +185,14 @@ impl ClientContext for DeliveryContext {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        self.0.reports.report(&error, reason);
+        self.deliveries.reports.report(&error, reason);
     }
 
-    fn stats_raw(&self, _: &[u8]) {}
+    fn stats_raw(&self, statistics: &[u8]) {
+        if let Some(known) = any_known(statistics) {
+            let mut brokers = self.brokers.lock().unwrap_or_else(PoisonError::into_inner);
+            let forgotten = brokers.has_forgotten(known, Instant::now());
+            self.has_forgotten.fetch_or(forgotten, Ordering::Relaxed);
+        }
+    }
 }

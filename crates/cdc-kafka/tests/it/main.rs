@@ -17,6 +17,7 @@ mod own_kafka;
 mod reading;
 mod scanning;
 mod setup;
+mod silent;
 mod silent_cluster;
 mod topics;
 mod transaction_errors;

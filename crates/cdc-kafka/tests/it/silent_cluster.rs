@@ -2,14 +2,18 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
 
 use cdc_kafka::KafkaOptions;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
+const PRODUCE: i16 = 0;
+const FETCH: i16 = 1;
 const METADATA: i16 = 3;
 const API_VERSIONS: i16 = 18;
+const INIT_PRODUCER_ID: i16 = 22;
 const UNSUPPORTED_VERSION: i16 = 35;
 const LEADER_NOT_AVAILABLE: i16 = 5;
 
@@ -58,9 +62,13 @@ impl SilentCluster {
         self.state.has_no_broker.store(none, Ordering::SeqCst);
     }
 
-    /// How often clients have asked for its brokers and topics.
-    pub(crate) fn looks(&self) -> u32 {
-        self.state.looks.load(Ordering::SeqCst)
+    /// Waits until clients have asked for its brokers and topics this many times from now on.
+    pub(crate) async fn looked_at(&self, times: u32) {
+        let looks = || self.state.looks.load(Ordering::SeqCst);
+        let enough = looks() + times;
+        while looks() < enough {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 }
 
@@ -82,7 +90,8 @@ async fn serve(mut connection: TcpStream, state: &State) -> std::io::Result<()> 
                 state.looks.fetch_add(1, Ordering::SeqCst);
                 metadata(state)
             }
-            // Nothing else is there, as it has said.
+            (INIT_PRODUCER_ID, _) => producer_id(),
+            // What it says that it can do, it does not.
             _ => return Ok(()),
         };
         let correlation = &request[4..8];
@@ -96,12 +105,27 @@ async fn serve(mut connection: TcpStream, state: &State) -> std::io::Result<()> 
 /// Version 0.
 fn api_versions(error: i16) -> Vec<u8> {
     let mut body = error.to_be_bytes().to_vec();
-    body.extend(2_i32.to_be_bytes());
-    for (api, newest) in [(METADATA, 1_i16), (API_VERSIONS, 0)] {
+    let apis = [
+        (PRODUCE, 3_i16),
+        (FETCH, 4),
+        (METADATA, 1),
+        (API_VERSIONS, 0),
+        (INIT_PRODUCER_ID, 0),
+    ];
+    body.extend(i32::try_from(apis.len()).unwrap().to_be_bytes());
+    for (api, newest) in apis {
         body.extend(api.to_be_bytes());
         body.extend(0_i16.to_be_bytes());
         body.extend(newest.to_be_bytes());
     }
+    body
+}
+
+/// Version 0: no throttling, no error, the producer 1 in its epoch 0.
+fn producer_id() -> Vec<u8> {
+    let mut body = vec![0; 4 + 2];
+    body.extend(1_i64.to_be_bytes());
+    body.extend(0_i16.to_be_bytes());
     body
 }
 

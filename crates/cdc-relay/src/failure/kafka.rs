@@ -69,7 +69,7 @@ fn explain(error: &Error, context: Context<'_>) -> Told {
         ),
         Error::Broker { code, .. } | Error::Unreachable { code, .. } => of_cluster(*code, brokers, doing),
         Error::Consume { group, code, .. } | Error::Outlived { group, code } => of_group(*code, group, context),
-        Error::BrokersForgotten { .. } => unreachable(brokers, doing),
+        Error::BrokersForgotten => unreachable(brokers, doing),
         Error::Topic { topic, code, .. } => of_topic(*code, topic, context),
         Error::Record { topic, code } => match error.disposition() {
             Disposition::Poison(PoisonReason::TooLarge) => too_large(topic),
