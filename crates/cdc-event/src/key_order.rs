@@ -4,6 +4,7 @@
 //! runner decides what is tried and when something is given up; where records wait, and in which order they come out
 //! again, is up to the [`KeyOrder`].
 
+mod dead_head;
 mod error;
 mod waiting;
 
@@ -12,8 +13,10 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+pub use self::dead_head::DeadHead;
 pub use self::error::{DrainError, NotDealt, OrderDisposition, OrderError};
 pub use self::waiting::{Admission, Fate, Head, Replayed, Turn, Unfinished};
+use crate::handler::Attempt;
 use crate::record::Record;
 
 /// A future behind a pointer, so that the traits may stand behind one too.
@@ -43,7 +46,8 @@ pub trait KeyOrder: fmt::Debug + Send + Sync + 'static {
     -> Later<'a, Result<(), OrderError>>;
 
     /// A record comes back that was given up, perhaps with another value. If it is known it is tried again in its
-    /// place, with `record` instead of what it was, and those behind it go on when it succeeds.
+    /// place, with `record` instead of what it was, and those behind it go on when it succeeds. `attempt` is the one that
+    /// comes next as far as the record itself says.
     ///
     /// # Errors
     ///
@@ -52,6 +56,7 @@ pub trait KeyOrder: fmt::Debug + Send + Sync + 'static {
         &'a self,
         group: &'a str,
         record: &'a Record,
+        attempt: Attempt,
     ) -> Later<'a, Result<Replayed, OrderError>>;
 
     /// Has records that wait dealt with when they are due, those of a key one after the other, until `stop` resolves;
@@ -116,6 +121,13 @@ pub trait PartitionOrder: Send + Sync + 'static {
 
     /// The highest offset of the partition that is remembered, as of the time when it was taken over.
     fn newest_offset(&self) -> Option<i64>;
+
+    /// The partition is about to be given away: when this returns, nobody deals with records of it on behalf of this
+    /// assignment any more, though others may. What is begun has a moment to end. Dropping the assignment does the same
+    /// without waiting.
+    fn release(&self) -> Later<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
 }
 
 /// Deals with records whose turn has come; the runner's side of [`KeyOrder::drain`].

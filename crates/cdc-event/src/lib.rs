@@ -24,8 +24,8 @@ pub use handler::{Attempt, Handler};
 pub use header::{Header, Headers};
 pub use kafka_position::KafkaPosition;
 pub use key_order::{
-    Admission, AssignedPartition, DrainError, Fate, Head, HeadHandler, KeyOrder, Later, NotDealt,
-    OrderDisposition, OrderError, PartitionOrder, Replayed, Turn, Unfinished,
+    Admission, AssignedPartition, DeadHead, DrainError, Fate, Head, HeadHandler, KeyOrder, Later,
+    NotDealt, OrderDisposition, OrderError, PartitionOrder, Replayed, Turn, Unfinished,
 };
 pub use position::{ChangeIndex, Position};
 pub use random::{random_fraction, random_number};

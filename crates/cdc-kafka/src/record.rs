@@ -55,7 +55,9 @@ pub struct TopicPartition {
 }
 
 impl TopicPartition {
-    pub(crate) fn new(topic: &str, partition: i32) -> Self {
+    /// The partition of this number.
+    #[must_use]
+    pub fn new(topic: &str, partition: i32) -> Self {
         Self {
             topic: topic.into(),
             partition: Partition(partition),

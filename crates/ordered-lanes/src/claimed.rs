@@ -6,8 +6,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::error::Error;
-use crate::remainder::{DeadHead, Remainder};
+use crate::remainder::Remainder;
 use crate::store::{LaneEventId, LaneStore, Lease, Next, ParkedEvent, Rest};
+use cdc_event::DeadHead;
 
 /// A lane that nobody else runs, as long as its lease lasts.
 ///

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use cdc_event::{Admission, Record};
+use cdc_event::{Admission, DeadHead, Record};
 use metrics::counter;
 
 use crate::assignment::{Assignment, Epoch, Ownership};
@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::known::{KnownLanes, View};
 use crate::lane_id::LaneId;
 use crate::metric;
-use crate::remainder::{DeadHead, Remainder};
+use crate::remainder::Remainder;
 use crate::store::{Appended, LaneStore};
 
 /// Lanes that are removed in one step.

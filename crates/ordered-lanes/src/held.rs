@@ -1,9 +1,7 @@
 //! What an operator has to do something about.
 
-use cdc_event::{Fate, KafkaPosition, Unfinished};
+use cdc_event::{DeadHead, Fate, KafkaPosition, Unfinished};
 use tracing::error;
-
-use crate::remainder::DeadHead;
 
 /// Says that a key waits from now on for somebody to deal with one of its records, if it does.
 pub(crate) fn tell_held(

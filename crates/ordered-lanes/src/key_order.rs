@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cdc_event::{
-    Admission, AssignedPartition, DrainError, HeadHandler, KeyOrder, Later, OrderDisposition,
-    OrderError, PartitionOrder, Record, Replayed, Unfinished,
+    Admission, AssignedPartition, Attempt, DeadHead, DrainError, HeadHandler, KeyOrder, Later,
+    OrderDisposition, OrderError, PartitionOrder, Record, Replayed, Unfinished,
 };
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -17,7 +17,7 @@ use crate::error::{Disposition, Error};
 use crate::guard::{GuardLimits, LaneGuard};
 use crate::held::tell_held;
 use crate::postgres::Operated;
-use crate::remainder::{DeadHead, Remainder};
+use crate::remainder::Remainder;
 use crate::store::LaneStore;
 use crate::worker::{LaneWorker, WorkerError, WorkerSettings};
 
@@ -154,6 +154,7 @@ impl<S: LaneStore> KeyOrder for OrderedLanes<S> {
         &'a self,
         group: &'a str,
         record: &'a Record,
+        _attempt: Attempt,
     ) -> Later<'a, Result<Replayed, OrderError>> {
         Box::pin(async move { Ok(self.put_back(group, record).await?) })
     }

@@ -53,6 +53,8 @@ mod remainder;
 mod store;
 mod worker;
 
+pub use cdc_event::DeadHead;
+
 pub use assignment::{Assignment, Epoch, Ownership};
 pub use claimed::{ClaimedLane, claim_due};
 pub use error::{Disposition, Error};
@@ -61,7 +63,7 @@ pub use key_order::{LaneSettings, OrderedLanes};
 pub use lane_id::LaneId;
 pub use metric::{describe as describe_metrics, show as show_metrics};
 pub use postgres::{Action, DeadEvent, LaneStats, Operated, PostgresLanes};
-pub use remainder::{DeadHead, EventStatus, Remainder};
+pub use remainder::{EventStatus, Remainder};
 pub use store::{
     Appended, KnownLane, LaneEventId, LaneStore, Lease, Next, ParkedEvent, Rest, TakenOver,
 };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cdc_event::{Attempt, Fate, PartId, Unfinished};
+use cdc_event::{Attempt, DeadHead, Fate, PartId, Unfinished};
 use cdc_store::ErrorReport;
 
 /// What is left to do of a record after an attempt failed: all of it, or a part.
@@ -18,18 +18,6 @@ pub struct Remainder {
     pub fate: Fate,
     /// How many delays between attempts it will have waited through, with the one that begins now.
     pub delays: u16,
-}
-
-/// What becomes of the records of a key when the first of them is given up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum DeadHead {
-    /// They wait until an operator has dealt with it. Nothing is ever handled out of order.
-    #[default]
-    Hold,
-    /// They go on without it. It is kept, marked as skipped: there is a gap in the order.
-    Skip,
-    /// All that wait are given up with it, and kept. What comes later is handled as if nothing had been.
-    DeadLetterLane,
 }
 
 /// How an event stands. The names are those in the table.

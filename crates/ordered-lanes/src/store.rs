@@ -3,13 +3,13 @@
 use std::future::Future;
 use std::time::{Duration, SystemTime};
 
-use cdc_event::{Head, Record, Turn};
+use cdc_event::{DeadHead, Head, Record, Turn};
 
 use crate::assignment::{Assignment, Epoch, Ownership};
 use crate::error::Error;
 use crate::lane_id::LaneId;
 use crate::postgres::Operated;
-use crate::remainder::{DeadHead, Remainder};
+use crate::remainder::Remainder;
 
 /// Steps on lanes. Each is atomic: done as a whole or not at all. After [`Error::Postgres`], or when its future was
 /// dropped, it is not known which; all may be done again.

@@ -7,7 +7,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cdc_event::{Backoff, HandlerError, HeadHandler, KafkaPosition};
+use cdc_event::{Backoff, DeadHead, HandlerError, HeadHandler, KafkaPosition};
 use metrics::counter;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
@@ -18,7 +18,6 @@ use self::lane_run::{Fatal, LaneRun};
 use crate::claimed::claim_due;
 use crate::error::{Disposition, Error};
 use crate::metric;
-use crate::remainder::DeadHead;
 use crate::store::LaneStore;
 
 /// Pauses after the store did not answer.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use cdc_event::KeyOrder;
 
-pub(crate) use self::assign::{Assigned, assign, tidy};
+pub(crate) use self::assign::{Assigned, assign, keeping};
 
 /// Whether the records of a key wait for one of them that failed.
 #[derive(Debug, Clone, Default)]

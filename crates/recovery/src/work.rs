@@ -56,7 +56,7 @@ pub(crate) async fn run<H: Handler>(context: &Context<H>, job: Job) -> Result<()
     match &context.order {
         Order::Loose | Order::Head => {}
         Order::Key(_) | Order::Replays(_) => {
-            if !Box::pin(context.is_its_turn(&job.record)).await? {
+            if !Box::pin(context.is_its_turn(&job)).await? {
                 return Ok(());
             }
         }

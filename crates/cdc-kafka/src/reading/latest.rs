@@ -1,6 +1,7 @@
 //! The newest value of a key.
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use rdkafka::message::Message;
@@ -64,6 +65,7 @@ fn find(reader: &Reader, topic: &str, key: &[u8]) -> Result<Latest, Error> {
                 };
                 newest.insert(message.partition(), found);
             }
+            ControlFlow::Continue(())
         })?;
         let newest = newest.into_values().max_by_key(|found| found.timestamp);
         if let Some(Found { value, .. }) = newest {

@@ -1,6 +1,7 @@
 //! Reads the committed records of one topic, up to where it ended when it was asked.
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -18,7 +19,7 @@ use crate::error::{Disposition, Error};
 use crate::options::{KafkaOptions, configuration_error};
 use crate::record::Partition;
 
-type Client = BaseConsumer<BrokerReports>;
+pub(super) type Client = BaseConsumer<BrokerReports>;
 
 /// How long one question to the cluster may take before it is asked again.
 const QUESTION: Duration = Duration::from_secs(2);
@@ -91,6 +92,22 @@ impl Reader {
         }
     }
 
+    /// As [`spans`](Self::spans) of one partition, and waits for the topic too.
+    pub(super) fn span_once_known(&self, topic: &str, partition: Partition) -> Result<Span, Error> {
+        loop {
+            match self.span(topic, partition) {
+                // librdkafka says of a partition what it has not heard of its topic yet.
+                Err(Error::Topic { code, .. })
+                    if is_unknown(code.get())
+                        || code.get() == RDKafkaErrorCode::UnknownPartition =>
+                {
+                    self.pause(topic)?;
+                }
+                found => return found,
+            }
+        }
+    }
+
     fn span(&self, topic: &str, partition: Partition) -> Result<Span, Error> {
         let ask = |client: &Client| client.fetch_watermarks(topic, partition.0, QUESTION);
         let (start, end) = self.insist(topic, || ask(&self.uncommitted))?;
@@ -104,12 +121,12 @@ impl Reader {
         })
     }
 
-    /// Shows the committed records of the spans of a topic; of one partition in their order.
+    /// Shows the committed records of the spans of a topic until `visit` has enough; of one partition in their order.
     pub(super) fn read(
         &self,
         topic: &str,
         spans: &[Span],
-        mut visit: impl FnMut(&BorrowedMessage<'_>),
+        mut visit: impl FnMut(&BorrowedMessage<'_>) -> ControlFlow<()>,
     ) -> Result<(), Error> {
         let mut open: HashMap<i32, i64> = HashMap::new();
         let mut assignment = TopicPartitionList::new();
@@ -136,7 +153,7 @@ impl Reader {
         client: &Client,
         topic: &str,
         open: &mut HashMap<i32, i64>,
-        visit: &mut impl FnMut(&BorrowedMessage<'_>),
+        visit: &mut impl FnMut(&BorrowedMessage<'_>) -> ControlFlow<()>,
     ) -> Result<(), Error> {
         // A question of the time for each record would be felt.
         const EVERY: u32 = 1024;
@@ -151,9 +168,10 @@ impl Reader {
                 Some(Ok(message)) => {
                     let number = message.partition();
                     match open.get(&number) {
-                        Some(end) if message.offset() < *end => {
-                            visit(&message);
-                        }
+                        Some(end) if message.offset() < *end => match visit(&message) {
+                            ControlFlow::Continue(()) => {}
+                            ControlFlow::Break(()) => return Ok(()),
+                        },
                         // Others go on writing: there need not be an end that can be caught up with.
                         Some(_) => drop(open.remove(&number)),
                         None => {}
@@ -241,7 +259,7 @@ impl Reader {
     }
 }
 
-fn client(config: &ClientConfig) -> Result<Client, Error> {
+pub(super) fn client(config: &ClientConfig) -> Result<Client, Error> {
     Client::from_config_and_context(config, BrokerReports::default()).map_err(configuration_error)
 }
 
@@ -252,7 +270,7 @@ fn is_unknown(code: RDKafkaErrorCode) -> bool {
     )
 }
 
-fn refused(topic: &str, error: &KafkaError) -> Error {
+pub(super) fn refused(topic: &str, error: &KafkaError) -> Error {
     Error::Topic {
         action: "read",
         topic: topic.to_owned(),

@@ -1,5 +1,7 @@
 //! Every record of topics.
 
+use std::ops::ControlFlow;
+
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use tokio_util::sync::CancellationToken;
 
@@ -10,7 +12,7 @@ use crate::record::{HeaderRef, Partition, TimestampMillis};
 
 /// A record as it is read. Headers are taken apart only when they are asked for.
 #[derive(Debug, Clone, Copy)]
-pub struct ScannedRecord<'a>(&'a BorrowedMessage<'a>);
+pub struct ScannedRecord<'a>(pub(super) &'a BorrowedMessage<'a>);
 
 impl<'a> ScannedRecord<'a> {
     /// The topic.
@@ -118,6 +120,7 @@ fn read_all(
         reader.read(&topic, &spans, |message| {
             summary.records += 1;
             visit(ScannedRecord(message));
+            ControlFlow::Continue(())
         })?;
     }
     Ok(summary)

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use cdc_event::Record;
+use cdc_event::{DeadHead, Record};
 use serde_json::Value;
 use tokio_postgres::types::Type;
 
@@ -12,7 +12,7 @@ use super::row::column;
 use crate::assignment::{Assignment, Ownership};
 use crate::error::Error;
 use crate::lane_id::LaneId;
-use crate::remainder::{DeadHead, Remainder, first_due};
+use crate::remainder::{Remainder, first_due};
 use crate::store::Appended;
 
 const PUT: &str = "\

@@ -4,7 +4,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
-use crate::remainder::{DeadHead, Remainder};
+use crate::remainder::Remainder;
+use cdc_event::DeadHead;
 
 pub(super) fn to_json(remainders: &[Remainder], policy: DeadHead) -> Value {
     let now = SystemTime::now();

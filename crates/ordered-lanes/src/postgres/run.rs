@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cdc_event::Record;
+use cdc_event::{DeadHead, Record};
 use serde_json::Value;
 use tokio_postgres::types::Type;
 
@@ -11,7 +11,7 @@ use super::{Operated, PostgresLanes, remainders};
 use crate::assignment::{Assignment, Ownership};
 use crate::error::Error;
 use crate::lane_id::LaneId;
-use crate::remainder::{DeadHead, Remainder, first_due};
+use crate::remainder::{Remainder, first_due};
 use crate::store::{Appended, LaneEventId, LaneStore, Lease, Next, Rest, TakenOver};
 
 const CLAIM: &str = "\

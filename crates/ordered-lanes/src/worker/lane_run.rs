@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cdc_event::{
-    Backoff, Fate, HandlerError, Head, HeadHandler, KafkaPosition, NotDealt, Unfinished,
+    Backoff, DeadHead, Fate, HandlerError, Head, HeadHandler, KafkaPosition, NotDealt, Unfinished,
 };
 use metrics::counter;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
@@ -16,7 +16,7 @@ use crate::claimed::ClaimedLane;
 use crate::error::{Disposition, Error};
 use crate::held::tell_held;
 use crate::metric;
-use crate::remainder::{DeadHead, Remainder};
+use crate::remainder::Remainder;
 use crate::store::{LaneEventId, LaneStore, Rest};
 
 /// Pauses before what came of an attempt is written again.

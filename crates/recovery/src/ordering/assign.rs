@@ -1,5 +1,6 @@
 //! A partition in ordered mode, from its assignment on.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,8 +18,8 @@ use crate::plan::Tier;
 use crate::topology::{Topology, causes};
 use crate::work::Order;
 
-/// One call of whoever keeps the order. It may wait for what an earlier owner is doing.
-const CALL: Duration = Duration::from_secs(15);
+/// One call of whoever keeps the order. It may wait for what an earlier owner is doing, and read all that waits.
+const CALL: Duration = Duration::from_secs(60);
 
 /// How often what is remembered is compared with what is committed.
 const TIDY_EVERY: Duration = Duration::from_secs(30);
@@ -56,8 +57,22 @@ pub(crate) async fn assign(
     }
 }
 
-/// Lets what is remembered of a partition go when it is committed. Never ends; cancellation safe.
-pub(crate) async fn tidy(order: Arc<dyn PartitionOrder>, offsets: OffsetStore) {
+/// Works on a partition whose order is kept, and gives it back when that has ended. Dropping it gives it back at once.
+pub(crate) async fn keeping<T>(
+    order: Arc<dyn PartitionOrder>,
+    offsets: OffsetStore,
+    working: impl Future<Output = T>,
+) -> T {
+    let ended = tokio::select! {
+        ended = working => ended,
+        never = tidy(order.as_ref(), offsets) => match never {},
+    };
+    order.release().await;
+    ended
+}
+
+/// Lets what is remembered of a partition go when it is committed. Cancellation safe.
+async fn tidy(order: &dyn PartitionOrder, offsets: OffsetStore) -> Infallible {
     let mut done = None;
     loop {
         if let Some(committed) = offsets.committed().filter(|offset| done != Some(*offset)) {
@@ -65,7 +80,10 @@ pub(crate) async fn tidy(order: Arc<dyn PartitionOrder>, offsets: OffsetStore) {
                 Ok(()) => done = Some(committed),
                 // The partition is given to somebody else, or the store is away: it is for later.
                 Err(error) => {
-                    tracing::debug!(error = causes(&error), "lanes that are done stay for now");
+                    tracing::debug!(
+                        error = causes(&error),
+                        "what is dealt with stays remembered for now"
+                    );
                 }
             }
         }

@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::Error;
-use crate::ordering::{Assigned, assign, tidy};
+use crate::ordering::{Assigned, assign, keeping};
 use crate::partition::{Share, Shares, Worker};
 use crate::renewal::note_renewal;
 use crate::topology::causes;
@@ -214,10 +214,11 @@ async fn work<H: Handler>(
     let Some(order) = assign(&shared.ordering, &assigned, &stop).await? else {
         return Ok(());
     };
-    let tidying = match &order {
-        Order::Key(partition) => Some(tidy(Arc::clone(partition), reader.offset_store())),
+    let kept = match &order {
+        Order::Key(partition) => Some(Arc::clone(partition)),
         Order::Loose | Order::Replays(_) | Order::Head => None,
     };
+    let offsets = reader.offset_store();
     let context = Context {
         route,
         tier,
@@ -227,11 +228,8 @@ async fn work<H: Handler>(
         shared,
     };
     let working = Worker::new(context, reader, share).run();
-    match tidying {
-        Some(tidying) => tokio::select! {
-            ended = working => ended,
-            () = tidying => Ok(()),
-        },
+    match kept {
+        Some(kept) => keeping(kept, offsets, working).await,
         None => working.await,
     }
 }

@@ -28,7 +28,10 @@ struct Silence;
 
 impl<H: Handler> Context<H> {
     /// Whether a record is to be handled now. If not, others have it durably.
-    pub(super) async fn is_its_turn(&self, record: &Record) -> Result<bool, NotDone> {
+    pub(super) async fn is_its_turn(&self, job: &Job) -> Result<bool, NotDone> {
+        let Job {
+            record, attempt, ..
+        } = job;
         match &self.order {
             Order::Loose | Order::Head => Ok(true),
             Order::Key(partition) => match self.kept(|| partition.admit(record)).await? {
@@ -37,7 +40,7 @@ impl<H: Handler> Context<H> {
             },
             Order::Replays(order) => {
                 let group = self.shared.names.group();
-                match self.kept(|| order.replay(group, record)).await? {
+                match self.kept(|| order.replay(group, record, *attempt)).await? {
                     Replayed::Unknown => Ok(true),
                     Replayed::Taken => Ok(false),
                 }

@@ -18,18 +18,22 @@ pub(crate) enum FailPoint {
     After,
 }
 
-pub(crate) struct Faulty<S> {
-    pub(crate) inner: Arc<S>,
+/// Says which step fails.
+#[derive(Debug, Default)]
+pub(crate) struct Fuse {
     /// Where, and how many steps go well before.
     next: Mutex<Option<(usize, FailPoint)>>,
 }
 
-impl<S> Faulty<S> {
-    pub(crate) const fn new(inner: Arc<S>) -> Self {
-        Self {
-            inner,
-            next: Mutex::new(None),
-        }
+pub(crate) struct Faulty<S> {
+    pub(crate) inner: Arc<S>,
+    fuse: Arc<Fuse>,
+}
+
+impl Fuse {
+    /// The step after so many others fails here.
+    pub(crate) fn arm_after(&self, steps: usize, point: FailPoint) {
+        *self.next.lock().unwrap() = Some((steps, point));
     }
 
     /// The next step fails here.
@@ -37,21 +41,38 @@ impl<S> Faulty<S> {
         *self.next.lock().unwrap() = point.map(|point| (0, point));
     }
 
-    /// The step after so many others fails here.
-    pub(crate) fn arm_after(&self, steps: usize, point: FailPoint) {
-        *self.next.lock().unwrap() = Some((steps, point));
-    }
-
-    /// Whether a step is still going to fail.
-    pub(crate) fn is_armed(&self) -> bool {
-        self.next.lock().unwrap().is_some()
-    }
-
-    fn fires(&self) -> Option<FailPoint> {
+    /// Whether this step fails, and where.
+    pub(crate) fn fires(&self) -> Option<FailPoint> {
         let mut next = self.next.lock().unwrap();
         let (steps, point) = (*next)?;
         *next = steps.checked_sub(1).map(|steps| (steps, point));
         (steps == 0).then_some(point)
+    }
+}
+
+impl<S> Faulty<S> {
+    pub(crate) fn new(inner: Arc<S>) -> Self {
+        Self::with(inner, Arc::default())
+    }
+
+    /// With a fuse that others may have too.
+    pub(crate) fn with(inner: Arc<S>, fuse: Arc<Fuse>) -> Self {
+        Self { inner, fuse }
+    }
+
+    /// The next step fails here.
+    pub(crate) fn arm(&self, point: Option<FailPoint>) {
+        self.fuse.arm(point);
+    }
+
+    /// The step after so many others fails here.
+    pub(crate) fn arm_after(&self, steps: usize, point: FailPoint) {
+        self.fuse.arm_after(steps, point);
+    }
+
+    /// Whether a step is still going to fail.
+    pub(crate) fn is_armed(&self) -> bool {
+        self.fuse.next.lock().unwrap().is_some()
     }
 
     async fn step<T>(&self, step: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
@@ -59,7 +80,7 @@ impl<S> Faulty<S> {
             doing: "crash",
             source: pg_replication::Error::Closed,
         };
-        match self.fires() {
+        match self.fuse.fires() {
             None => step.await,
             Some(FailPoint::Before) => Err(crash),
             Some(FailPoint::After) => step.await.and(Err(crash)),

@@ -9,7 +9,7 @@ use ordered_lanes::DeadHead;
 use recovery::Runner;
 use tokio_util::sync::CancellationToken;
 
-use super::kept::Kept;
+use super::kept::{Backend, Kept, redirect_of};
 use crate::cluster::{self, Sent, unique_name, until};
 use crate::subject::{FAILED, Subject, error, fixed, millis};
 
@@ -40,6 +40,7 @@ impl Handler for OneFails {
 async fn rate(subject: &mut Subject, failing: Option<&str>) -> f64 {
     const OTHERS: u64 = RECORDS - RECORDS / KEYS;
     subject.settings.group = unique_name("cost");
+    subject.owns(redirect_of(subject));
     let others = Arc::new(AtomicU64::new(0));
     let handler = OneFails {
         failing: failing.map(Into::into),
@@ -60,9 +61,9 @@ async fn rate(subject: &mut Subject, failing: Option<&str>) -> f64 {
     rate
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_key_that_fails_for_ever_costs_the_others_next_to_nothing() {
-    let kept = Kept::new(DeadHead::Hold).await;
+#[expect(clippy::print_stdout, reason = "of a test")]
+pub(super) async fn a_key_that_fails_for_ever_costs_the_others_next_to_nothing(backend: Backend) {
+    let kept = Kept::new(backend, DeadHead::Hold).await;
     let mut subject = Subject::new("cost", 1, fixed(5, 1), &[millis(100); 32]).await;
     subject.settings.ordering = kept.ordering();
     subject.settings.concurrency = std::num::NonZeroUsize::new(16).unwrap();

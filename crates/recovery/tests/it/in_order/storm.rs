@@ -6,19 +6,15 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use cdc_event::{Attempt, Failure, Handler, Record, random_number};
-use ordered_lanes::{DeadHead, LaneSettings, OrderedLanes, PostgresLanes};
-use recovery::{Error, Ordering, Runner, Settings};
+use ordered_lanes::DeadHead;
+use recovery::{Error, Runner, Settings};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use self::faulty::{FailPoint, Faulty};
-use super::kept::Kept;
+use super::faulty::{FailPoint, Fuse};
+use super::kept::{Backend, Kept, redirect_of};
 use crate::cluster::{self, Sent, until};
 use crate::subject::{FAILED, Subject, error, fixed, millis, text};
-
-#[expect(dead_code, reason = "the tests of the lanes alone use all of it")]
-#[path = "../../../../ordered-lanes/tests/it/model/faulty.rs"]
-mod faulty;
 
 const PARTITIONS: i32 = 2;
 const RECORDS: usize = 60;
@@ -103,10 +99,26 @@ struct Members {
 }
 
 impl Members {
-    fn start(&mut self, settings: &Settings, handler: &Arc<Flaky>) {
-        let runner = Runner::new(cluster::options(), settings.clone(), Arc::clone(handler));
+    /// Another process, as far as anybody can see.
+    async fn start(
+        &mut self,
+        settings: &Settings,
+        kept: &Kept,
+        fuse: &Arc<Fuse>,
+        handler: &Arc<Flaky>,
+    ) {
+        let settings = Settings {
+            ordering: kept.faulty(fuse).await,
+            ..settings.clone()
+        };
+        let runner = Runner::new(cluster::options(), settings, Arc::clone(handler));
         let stop = CancellationToken::new();
-        self.tasks.spawn(runner.unwrap().run(stop.clone()));
+        let running = runner.unwrap().run(stop.clone());
+        #[expect(clippy::print_stderr, reason = "nobody looks at it before the end")]
+        self.tasks.spawn(async move {
+            let ended = running.await;
+            ended.inspect_err(|error| eprintln!("a member ended: {error:?}"))
+        });
         self.stops.push(stop);
     }
 
@@ -124,16 +136,9 @@ impl Members {
 
 async fn schedule(kept: Arc<Kept>, seed: u64) {
     let random = Random::new(seed);
-    let lanes = Arc::new(kept.connect().await);
-    let store: Arc<Faulty<PostgresLanes>> = Arc::new(Faulty::new(lanes));
-    let lane_settings = LaneSettings {
-        lease: millis(400),
-        poll: millis(10),
-        ..LaneSettings::new(DeadHead::Hold)
-    };
-    let order = OrderedLanes::new(Arc::clone(&store), Arc::clone(&store), lane_settings);
+    let store: Arc<Fuse> = Arc::default();
     let mut subject = Subject::new("storm", PARTITIONS, fixed(2, 1), &[millis(5); 32]).await;
-    subject.settings.ordering = Ordering::Key(Arc::new(order));
+    subject.owns(redirect_of(&subject));
     let handler = Arc::new(Flaky {
         random: Random::new(seed + 1),
         is_well: Mutex::new(false),
@@ -150,18 +155,23 @@ async fn schedule(kept: Arc<Kept>, seed: u64) {
     subject.send(&records).await;
     for _ in 0..2 {
         let mut members = Members::default();
-        members.start(&subject.settings, &handler);
+        members
+            .start(&subject.settings, &kept, &store, &handler)
+            .await;
         let second = random.below(2) == 0;
         for _ in 0..1 + random.below(6) {
             let wanted = handler.effects.lock().unwrap().len() + 1;
-            let progress = until("another effect", || {
+            let what = format!("another effect, ORDER_SEED={seed}");
+            let progress = until(&what, || {
                 handler.effects.lock().unwrap().len() >= wanted || handler.distinct() == RECORDS
             });
             progress.await;
             let point = [FailPoint::Before, FailPoint::After];
             store.arm(Some(point[usize::try_from(random.below(2)).unwrap()]));
             if second && members.stops.len() == 1 {
-                members.start(&subject.settings, &handler);
+                members
+                    .start(&subject.settings, &kept, &store, &handler)
+                    .await;
             }
         }
         if random.below(3) == 0 {
@@ -173,13 +183,15 @@ async fn schedule(kept: Arc<Kept>, seed: u64) {
     store.arm(None);
     *handler.is_well.lock().unwrap() = true;
     let mut members = Members::default();
-    members.start(&subject.settings, &handler);
+    members
+        .start(&subject.settings, &kept, &store, &handler)
+        .await;
     until(&format!("all, ORDER_SEED={seed}"), || {
         handler.distinct() == RECORDS
     })
     .await;
     // What a crash left uncommitted is done again to its end: a stop in the middle would look like a record done twice alone.
-    kept.until_empty_of(&subject.topic).await;
+    kept.until_empty(&subject).await;
     subject.until_committed(RECORDS).await;
     members.stop().await;
     check(&handler, seed);
@@ -212,9 +224,9 @@ fn variable(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn keeps_the_order_of_each_key_and_loses_nothing_whatever_fails() {
-    let kept = Arc::new(Kept::new(DeadHead::Hold).await);
+#[expect(clippy::print_stdout, reason = "of a test")]
+pub(super) async fn keeps_the_order_of_each_key_and_loses_nothing_whatever_fails(backend: Backend) {
+    let kept = Arc::new(Kept::new(backend, DeadHead::Hold).await);
     if let Some(seed) = variable("ORDER_SEED") {
         schedule(kept, seed).await;
         return;
