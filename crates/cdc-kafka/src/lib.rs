@@ -3,7 +3,7 @@
 //! * [`OrderedProducer`] sends records in the caller's order and reports each delivery once.
 //! * [`TransactionalProducer`] does so in transactions, and fences older producers of its id.
 //! * [`GroupConsumer`] is a member of a consumer group whose partitions are read each at its own pace.
-//! * [`PartitionLog`] reads one partition, from anywhere to its end.
+//! * [`PartitionLog`] reads single partitions, from anywhere to their ends.
 //! * [`latest`] finds the newest value of a key in a compacted topic; [`scan`] shows every record of topics.
 //! * [`Topics`] looks at a cluster and creates what is missing.
 //! * [`Inspection`] finds out what a cluster and its topics are set to.

@@ -125,5 +125,6 @@ fn install_recorder() -> Result<PrometheusHandle, Failure> {
     recovery::describe_metrics();
     dead_letters::describe();
     ordered_lanes::describe_metrics();
+    redirect_topic::describe_metrics();
     Ok(handle)
 }

@@ -28,7 +28,9 @@ pub(crate) use layers::Layers;
 pub(crate) use notify::NotifyConfig;
 pub(crate) use outbox::{OutboxConfig, OutboxTable, quote_identifier};
 pub(crate) use postgres::PostgresConfig;
-pub(crate) use recover::{AlertConfig, ConsumerConfig, GroupOrdering, RecoverConfig, RetryConfig};
+pub(crate) use recover::{
+    AlertConfig, ConsumerConfig, GroupOrdering, OrderBackend, RecoverConfig, RetryConfig,
+};
 pub(crate) use relay::{Delivery, OnGap, Poison, RelayConfig, Snapshot};
 use value::{Size, Span};
 

@@ -6,6 +6,7 @@ mod kafka;
 mod lanes;
 mod notifier;
 mod postgres;
+mod redirect;
 mod relay;
 mod report;
 mod store;

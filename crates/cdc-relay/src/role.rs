@@ -4,6 +4,8 @@ pub(crate) mod collect;
 mod group;
 pub(crate) mod lanes;
 pub(crate) mod notify;
+mod order;
+mod redirect;
 mod state;
 
 pub(crate) use group::{GroupPlan, collected};

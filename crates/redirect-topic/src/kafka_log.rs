@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use cdc_event::{Headers, Sequence};
@@ -49,7 +49,7 @@ pub struct KafkaLog {
     topics: Topics,
     /// How many partitions each has.
     known: Mutex<HashMap<String, Arc<OnceCell<i32>>>>,
-    readers: Mutex<HashMap<TopicPartition, Arc<PartitionLog>>>,
+    reader: OnceLock<PartitionLog>,
     /// For what is not written by an owner; made when it is needed.
     sender: AsyncMutex<Option<OrderedProducer>>,
 }
@@ -74,7 +74,7 @@ impl KafkaLog {
             options,
             creation,
             known: Mutex::default(),
-            readers: Mutex::default(),
+            reader: OnceLock::new(),
             sender: AsyncMutex::default(),
         }
     }
@@ -157,23 +157,13 @@ impl KafkaLog {
         limit.filter(|limit| *limit < u64::from(u32::MAX >> 1) - HEADROOM)
     }
 
-    async fn reader(
-        &self,
-        of: &SourcePartition,
-    ) -> Result<(TopicPartition, Arc<PartitionLog>), Error> {
-        let place = self.place(of).await?;
-        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
-        let reader = match readers.get(&place) {
-            Some(reader) => Arc::clone(reader),
-            None => {
-                let reader = PartitionLog::new(&self.options, place.clone())
-                    .map_err(Error::while_("read", &place.topic))?;
-                let reader = Arc::new(reader);
-                readers.insert(place.clone(), Arc::clone(&reader));
-                reader
-            }
-        };
-        Ok((place, reader))
+    fn reader(&self, topic: &str) -> Result<&PartitionLog, Error> {
+        if let Some(reader) = self.reader.get() {
+            return Ok(reader);
+        }
+        // Of two that are made at the same time one is enough.
+        let made = PartitionLog::new(&self.options).map_err(Error::while_("read", topic))?;
+        Ok(self.reader.get_or_init(|| made))
     }
 }
 
@@ -212,7 +202,8 @@ impl Log for KafkaLog {
         collected: T,
         mut visit: impl FnMut(&mut T, Offset, LogRecord) -> ControlFlow<()> + Send + 'static,
     ) -> Result<(T, Offset), Error> {
-        let (place, reader) = self.reader(of).await?;
+        let place = self.place(of).await?;
+        let reader = self.reader(&place.topic)?;
         let shown = move |collected: &mut T, record: cdc_kafka::ScannedRecord<'_>| {
             let mut headers = Headers::new();
             for header in record.headers() {
@@ -226,14 +217,14 @@ impl Log for KafkaLog {
             visit(collected, Offset(record.offset()), found)
         };
         reader
-            .read(from, collected, shown)
+            .read(&place, from, collected, shown)
             .await
             .map_err(Error::while_("read", &place.topic))
     }
 
     async fn end(&self, of: &SourcePartition) -> Result<Offset, Error> {
-        let (place, reader) = self.reader(of).await?;
-        let end = reader.end().await;
+        let place = self.place(of).await?;
+        let end = self.reader(&place.topic)?.end(&place).await;
         end.map_err(Error::while_("find the end of", &place.topic))
     }
 

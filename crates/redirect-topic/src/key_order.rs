@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use cdc_event::{
     AssignedPartition, Attempt, DrainError, HeadHandler, KafkaPosition, KeyOrder, Later,
@@ -76,19 +76,19 @@ impl<L: Log> RedirectTopic<L> {
         self.registry.backlog(group)
     }
 
-    /// What waits for all partitions of a source topic, whoever owns them. Reads the whole redirect topic.
+    /// What waits for all partitions of a source topic, whoever owns them: nothing if there is no redirect topic. Reads all
+    /// of that.
     ///
     /// # Errors
     ///
-    /// [`Error`], also if there is no redirect topic.
+    /// [`Error`].
     pub async fn look(
         &self,
         group: &str,
         topic: &str,
         partition_count: i32,
     ) -> Result<Backlog, Error> {
-        let now = std::time::SystemTime::now();
-        let mut all = Backlog::default();
+        let mut looks = JoinSet::new();
         for partition in 0..partition_count {
             let of = SourcePartition {
                 group: group.to_owned(),
@@ -96,8 +96,19 @@ impl<L: Log> RedirectTopic<L> {
                 partition,
                 partition_count,
             };
-            let (index, _) = self.opening.restore(&of).await?;
-            all = all.and(index.backlog(now));
+            let opening = Arc::clone(&self.opening);
+            looks.spawn(async move {
+                let (index, _) = opening.restore(&of).await?;
+                Ok(index.backlog(SystemTime::now()))
+            });
+        }
+        let mut all = Backlog::default();
+        for look in looks.join_all().await {
+            match look {
+                Ok(backlog) => all = all.and(backlog),
+                Err(Error::Missing { .. }) => {}
+                Err(error) => return Err(error),
+            }
         }
         Ok(all)
     }
@@ -185,7 +196,7 @@ impl<L: Log> RedirectTopic<L> {
                 delays: 1,
                 first_failed_ms: attempt.first_failed_at.map(millis),
                 due_ms: None,
-                parked_ms: millis(std::time::SystemTime::now()),
+                parked_ms: millis(SystemTime::now()),
                 partition_count: 0,
                 code: None,
             },

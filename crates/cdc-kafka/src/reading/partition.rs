@@ -1,4 +1,4 @@
-//! One partition, from anywhere to its end.
+//! Single partitions, from anywhere to their ends.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -17,27 +17,25 @@ use crate::record::{Offset, TopicPartition};
 /// For one question where a partition ends.
 const QUESTION: Duration = Duration::from_secs(5);
 
-/// Reads a partition, as often as it is asked. Only committed records are seen, and only those that were there at the call.
+/// Reads partitions, as often as it is asked. Only committed records are seen, and only those that were there at the call.
 pub struct PartitionLog {
     options: KafkaOptions,
-    partition: TopicPartition,
-    /// Sees what is not committed too: it says where the partition ends.
+    /// Sees what is not committed too: it says where a partition ends.
     asks: Arc<BaseConsumer<BrokerReports>>,
 }
 
 impl PartitionLog {
-    /// A reader of this partition. Connects in the background.
+    /// A reader of any partition. Connects in the background.
     ///
     /// # Errors
     ///
     /// A property that is refused or not understood.
-    pub fn new(options: &KafkaOptions, partition: TopicPartition) -> Result<Self, Error> {
+    pub fn new(options: &KafkaOptions) -> Result<Self, Error> {
         let mut config = options.reader_config()?;
         config.remove("group.id");
         config.set("isolation.level", "read_uncommitted");
         Ok(Self {
             options: options.clone(),
-            partition,
             asks: Arc::new(client(&config)?),
         })
     }
@@ -49,8 +47,8 @@ impl PartitionLog {
     /// # Errors
     ///
     /// [`Error::Topic`] with what Kafka or librdkafka says.
-    pub async fn end(&self) -> Result<Offset, Error> {
-        let (asks, partition) = (Arc::clone(&self.asks), self.partition.clone());
+    pub async fn end(&self, partition: &TopicPartition) -> Result<Offset, Error> {
+        let (asks, partition) = (Arc::clone(&self.asks), partition.clone());
         let ask = move || {
             let TopicPartition { topic, partition } = &partition;
             let asked = asks.fetch_watermarks(topic, partition.0, QUESTION);
@@ -74,11 +72,12 @@ impl PartitionLog {
     /// [`Error::Topic`] when this client may not read it.
     pub async fn read<T: Send + 'static>(
         &self,
+        partition: &TopicPartition,
         from: Offset,
         mut collected: T,
         mut visit: impl FnMut(&mut T, ScannedRecord<'_>) -> ControlFlow<()> + Send + 'static,
     ) -> Result<(T, Offset), Error> {
-        let (options, partition) = (self.options.clone(), self.partition.clone());
+        let (options, partition) = (self.options.clone(), partition.clone());
         let cancel = CancellationToken::new();
         let _cancel_on_drop = cancel.clone().drop_guard();
         let read = move || {
@@ -98,8 +97,6 @@ impl PartitionLog {
 
 impl std::fmt::Debug for PartitionLog {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PartitionLog")
-            .field("partition", &self.partition)
-            .finish_non_exhaustive()
+        f.debug_struct("PartitionLog").finish_non_exhaustive()
     }
 }

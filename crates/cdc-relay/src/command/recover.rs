@@ -1,6 +1,7 @@
 //! `cdc-relay recover`: the operator's side of the store of failed events.
 
 mod discard;
+mod hold;
 mod json;
 mod list;
 mod outcome;

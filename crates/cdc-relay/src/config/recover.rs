@@ -10,7 +10,7 @@ use cdc_outbox::is_topic_name;
 use recovery::{DeadLetterTemplate, RetryTemplate};
 use serde::{Deserialize, Deserializer, de};
 
-pub(crate) use self::ordering::GroupOrdering;
+pub(crate) use self::ordering::{GroupOrdering, OrderBackend};
 use self::ordering::{OnDeadHead, OrderingConfig};
 pub(crate) use self::retry::RetryConfig;
 use super::value::text;
@@ -37,6 +37,7 @@ pub(crate) struct ConsumerConfig {
     #[serde(default, deserialize_with = "text")]
     ordering: OrderingConfig,
     on_dead_head: Option<OnDeadHead>,
+    order_backend: Option<OrderBackend>,
     /// How often and how long a record is tried.
     #[serde(default)]
     pub(crate) retry: RetryConfig,
@@ -86,6 +87,14 @@ impl RecoverConfig {
                     consumer.group
                 ),
             )?;
+            require(
+                consumer.order_backend.is_none() || consumer.ordering == OrderingConfig::Key,
+                "recover.consumer",
+                format!(
+                    "have order_backend only beside ordering = \"key\", unlike that of {:?}",
+                    consumer.group
+                ),
+            )?;
             consumer.retry.plan().map_err(|error| {
                 Invalid::new(
                     "recover.consumer",
@@ -116,7 +125,10 @@ impl ConsumerConfig {
     pub(crate) fn ordering(&self) -> GroupOrdering {
         match self.ordering {
             OrderingConfig::None => GroupOrdering::None,
-            OrderingConfig::Key => GroupOrdering::Key(self.on_dead_head.unwrap_or_default().into()),
+            OrderingConfig::Key => GroupOrdering::Key {
+                dead_head: self.on_dead_head.unwrap_or_default().into(),
+                backend: self.order_backend.unwrap_or_default(),
+            },
         }
     }
 }

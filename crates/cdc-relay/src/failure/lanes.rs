@@ -56,10 +56,18 @@ impl Failure {
 
     /// What to tell about a runner that cannot keep its keys in order.
     pub(super) fn from_order(error: cdc_event::OrderError, config: &Config) -> Self {
-        match error.source.downcast::<Error>() {
-            Ok(error) => Self::from_lanes(*error, config),
+        let disposition = error.disposition;
+        let source = match error.source.downcast::<Error>() {
+            Ok(error) => return Self::from_lanes(*error, config),
+            Err(source) => source,
+        };
+        match source.downcast::<redirect_topic::Error>() {
+            Ok(error) => Self::from_redirect(*error, config),
             Err(source) => {
-                let error = cdc_event::OrderError { source, ..error };
+                let error = cdc_event::OrderError {
+                    disposition,
+                    source,
+                };
                 Self::internal("the order of keys cannot be kept").caused_by(error)
             }
         }

@@ -16,10 +16,10 @@ use webhook::{Client, Guard, GuardSettings, Ports};
 use self::disabled::TellDisabled;
 use self::last_resort::Keeper;
 use super::collect::alert_sink;
-use super::lanes::Lanes;
+use super::order::Order;
 use super::{GroupPlan, NotifyState};
 use crate::complaints::Complaints;
-use crate::config::{Config, GroupOrdering};
+use crate::config::Config;
 use crate::error_code::ErrorCode;
 use crate::failure::Failure;
 
@@ -70,16 +70,11 @@ pub(crate) async fn run(
         started = start(config, &store, &client, &alerts, behaviour) => Arc::new(started?),
         () = shutdown.cancelled() => return Ok(()),
     };
-    let lanes = match ordering {
-        GroupOrdering::None => None,
-        GroupOrdering::Key(dead_head) => tokio::select! {
-            lanes = Lanes::open(config, names.group(), dead_head, settings.stop_deadline) => Some(lanes?),
-            () = shutdown.cancelled() => return Ok(()),
-        },
+    let order = tokio::select! {
+        order = Order::open(config, names.group(), ordering, settings.stop_deadline) => order?,
+        () = shutdown.cancelled() => return Ok(()),
     };
-    if let Some(lanes) = &lanes {
-        settings.ordering = lanes.ordering();
-    }
+    settings.ordering = order.ordering();
     let (keeper, writer) = Keeper::new(store.clone(), &names);
     let runner = Runner::new(config.kafka.options(), settings, Arc::clone(&notifier))
         .map_err(|error| Failure::from_recovery(error, config))?
@@ -93,11 +88,7 @@ pub(crate) async fn run(
         ended.cancel();
         ran
     };
-    let watching = async {
-        if let Some(lanes) = &lanes {
-            lanes.watch(config, &ended).await;
-        }
-    };
+    let watching = order.watch(config, &ended);
     let (ran, (), (), (), ()) = tokio::join!(
         running,
         watching,

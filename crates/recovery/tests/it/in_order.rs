@@ -4,6 +4,7 @@
 mod cost;
 mod faulty_log;
 pub(crate) mod kept;
+mod redirected;
 mod storm;
 
 #[expect(dead_code, reason = "the tests of the lanes alone use all of it")]

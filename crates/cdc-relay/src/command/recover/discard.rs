@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use cdc_store::{FailedEventId, FailedEvents};
 
+use super::hold::end_holds;
 use super::outcome::Outcome;
 use super::{select, told};
 use crate::cli::RecoverDiscard;
@@ -29,6 +30,8 @@ pub(super) async fn run(
         return outcome.say_planned(&ids, selection.json);
     }
     for batch in ids.chunks(BATCH) {
+        // First: whoever is stopped in between does it again, and a key is not held for an event that is no more.
+        end_holds(batch, &mut store, config).await?;
         let done = store
             .discard(batch, &selection.by, arguments.note.as_deref())
             .await

@@ -3,14 +3,15 @@
 use std::future::Future;
 use std::time::Duration;
 
-use cdc_kafka::{PartitionLag, group_lag};
+use cdc_kafka::{PartitionLag, TopicInfo, Topics, group_lag};
 use cdc_store::{FailedEvents, Status};
 use notifier::{EndpointState, Endpoints};
 use ordered_lanes::PostgresLanes;
+use redirect_topic::{Backlog, DeadHead, RedirectSettings, RedirectTopic};
 use serde::Serialize;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::config::{Config, GroupOrdering};
+use crate::config::{Config, GroupOrdering, OrderBackend};
 use crate::failure::Failure;
 use crate::role::collect::group_of_collector;
 use crate::role::{GroupPlan, collected, notify};
@@ -102,7 +103,14 @@ async fn backlogs(config: &Config, groups: &[GroupPlan]) -> Vec<GroupBacklog> {
             dead_letters: behind(config, &collector, &dead_letters, until).await,
             waiting: match plan.ordering {
                 GroupOrdering::None => None,
-                GroupOrdering::Key(_) => soon(waiting(config, names.group())).await,
+                GroupOrdering::Key {
+                    backend: OrderBackend::Lanes,
+                    ..
+                } => soon(waiting(config, names.group())).await,
+                GroupOrdering::Key {
+                    backend: OrderBackend::RedirectTopic,
+                    dead_head,
+                } => soon(redirected(config, names.group(), &sources, dead_head)).await,
             },
         });
     }
@@ -125,6 +133,33 @@ async fn waiting(config: &Config, group: &str) -> Option<Waiting> {
         keys: stats.open_lanes,
         held_keys: stats.held_lanes,
         oldest_seconds: stats.oldest.as_secs_f64(),
+    })
+}
+
+async fn redirected(
+    config: &Config,
+    group: &str,
+    sources: &[String],
+    dead_head: DeadHead,
+) -> Option<Waiting> {
+    let options = config.kafka.options();
+    let described = Topics::new(options.clone(), LIMIT).describe(sources).await;
+    let order = RedirectTopic::new(options, None, RedirectSettings::new(dead_head));
+    let mut all = Backlog::default();
+    for info in described.ok()? {
+        if let TopicInfo::Present {
+            topic, partitions, ..
+        } = info
+        {
+            let partitions = i32::try_from(partitions).ok()?;
+            all = all.and(order.look(group, &topic, partitions).await.ok()?);
+        }
+    }
+    Some(Waiting {
+        records: all.waiting_records,
+        keys: all.open_keys,
+        held_keys: all.held_keys,
+        oldest_seconds: all.oldest.as_secs_f64(),
     })
 }
 

@@ -3,7 +3,7 @@ use std::io::Write;
 use ordered_lanes::DeadHead;
 
 use super::*;
-use crate::config::GroupOrdering;
+use crate::config::{GroupOrdering, OrderBackend};
 
 /// Enough for a configuration to be valid.
 const URL: (&str, &str) = ("CDC_POSTGRES__URL", "postgres://relay@localhost/app");
@@ -118,20 +118,38 @@ fn those_behind_a_dead_head_wait_unless_it_is_said_otherwise() {
         config.recover.of_group("a").unwrap().ordering()
     };
     let key = "ordering = \"key\"\non_dead_head =";
+    let in_lanes = |dead_head| GroupOrdering::Key {
+        dead_head,
+        backend: OrderBackend::Lanes,
+    };
     assert_eq!(ordering(""), GroupOrdering::None);
-    assert_eq!(
-        ordering("ordering = \"key\""),
-        GroupOrdering::Key(DeadHead::Hold)
-    );
+    assert_eq!(ordering("ordering = \"key\""), in_lanes(DeadHead::Hold));
     for (text, policy) in [
         ("hold", DeadHead::Hold),
         ("skip", DeadHead::Skip),
         ("dead_letter_lane", DeadHead::DeadLetterLane),
     ] {
-        assert_eq!(
-            ordering(&format!("{key} \"{text}\"")),
-            GroupOrdering::Key(policy)
-        );
+        assert_eq!(ordering(&format!("{key} \"{text}\"")), in_lanes(policy));
+    }
+}
+
+#[test]
+fn records_wait_in_lanes_unless_it_is_said_otherwise() {
+    for (text, wanted) in [
+        ("", OrderBackend::Lanes),
+        ("order_backend = \"lanes\"", OrderBackend::Lanes),
+        (
+            "order_backend = \"redirect_topic\"",
+            OrderBackend::RedirectTopic,
+        ),
+    ] {
+        let file = format!("[[recover.consumer]]\ngroup = \"a\"\nordering = \"key\"\n{text}\n");
+        let config = config(Some(&file), &[URL], &[]).unwrap();
+        let GroupOrdering::Key { backend, .. } = config.recover.of_group("a").unwrap().ordering()
+        else {
+            panic!("no order");
+        };
+        assert_eq!(backend, wanted);
     }
 }
 
@@ -146,6 +164,14 @@ fn refuses_consumers_that_cannot_be_and_says_what_is_wrong() {
             "dead head",
         ),
         ("group = \"a\"\non_dead_head = \"skip\"", "ordering"),
+        (
+            "group = \"a\"\norder_backend = \"redirect_topic\"",
+            "order_backend only",
+        ),
+        (
+            "group = \"a\"\nordering = \"key\"\norder_backend = \"kafka\"",
+            "redirect_topic",
+        ),
         ("group = \"a\"\nretry = { tiers = [\"0s\"] }", "tier 1"),
         ("group = \"a\"\nretry = { tiers = [5] }", "unit"),
         (

@@ -12,8 +12,23 @@ use crate::config::value::text;
 pub(crate) enum GroupOrdering {
     /// They go on while it is in a retry topic.
     None,
-    /// They wait in lanes; this is what becomes of them when it is given up.
-    Key(DeadHead),
+    /// They wait.
+    Key {
+        /// What becomes of them when it is given up.
+        dead_head: DeadHead,
+        /// Where.
+        backend: OrderBackend,
+    },
+}
+
+/// Where records wait for one of their key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum OrderBackend {
+    /// In lanes in the database of the stores.
+    #[default]
+    Lanes,
+    /// In a compacted topic.
+    RedirectTopic,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -42,6 +57,26 @@ impl FromStr for OrderingConfig {
             "key" => Ok(Self::Key),
             _ => Err(format!("{text:?} is no ordering: \"none\", \"key\"")),
         }
+    }
+}
+
+impl FromStr for OrderBackend {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "lanes" => Ok(Self::Lanes),
+            "redirect_topic" => Ok(Self::RedirectTopic),
+            _ => Err(format!(
+                "{text:?} is no place to wait in order: \"lanes\", \"redirect_topic\""
+            )),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for OrderBackend {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        text(deserializer)
     }
 }
 
