@@ -5,7 +5,7 @@ use ordered_lanes::DeadHead;
 use recovery::BlockingRetry;
 
 use crate::cluster::{Sent, until};
-use crate::in_order::kept::Kept;
+use crate::in_order::kept::{Backend, Kept};
 use crate::subject::{Calls, Reply, Subject, error, fixed, millis, text};
 
 const NOT_NOW: ErrorCode = ErrorCode::from_static("not-now");
@@ -158,7 +158,13 @@ async fn what_waits_for_too_long_is_a_failure() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn in_order_it_waits_with_those_behind_it() {
-    let kept = Kept::new(DeadHead::Hold).await;
+    for backend in [Backend::Lanes, Backend::Redirect] {
+        waits_with_those_behind_it(backend).await;
+    }
+}
+
+async fn waits_with_those_behind_it(backend: Backend) {
+    let kept = Kept::new(backend, DeadHead::Hold).await;
     let mut subject = Subject::new("waits-order", 1, BlockingRetry::None, &[millis(50)]).await;
     subject.settings.ordering = kept.ordering();
     let calls = subject.calls.clone();
@@ -184,6 +190,6 @@ async fn in_order_it_waits_with_those_behind_it() {
     let place = |value| done.iter().position(|call| call.text() == value).unwrap();
     assert!(place("first") < place("second"));
     assert_eq!(numbers(&subject.calls, "first"), [1, 2, 2, 2, 2, 2, 3]);
-    assert_eq!(kept.waiting().await, 0);
+    assert_eq!(kept.waiting(&subject).await, 0);
     assert!(subject.dead_letters().await.is_empty());
 }
