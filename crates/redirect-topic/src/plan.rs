@@ -100,6 +100,10 @@ impl Left {
 
 impl Index {
     pub(crate) fn view(&self, record: &Record) -> View {
+        // As nearly always: no key need be copied for it.
+        if self.lanes.is_empty() {
+            return View::Free;
+        }
         let generation = self.generation();
         let Some(lane) = self.lanes.get(&LaneKey::of(record, generation)) else {
             return View::Free;
