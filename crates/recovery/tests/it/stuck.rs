@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use cdc_event::HandlerError;
 use cdc_kafka::TopicConfig;
-use recovery::{BlockingRetry, Kept, LastResort, RefusedLetter};
+use recovery::{BlockingRetry, Kept, LastResort, RefusedLetter, Snapshot};
 
 use crate::cluster::{self, Sent, create, until};
 use crate::subject::{FAILED, Reply, Subject, error, millis, text};
@@ -109,8 +109,15 @@ async fn asks_the_last_resort_until_it_keeps_it() {
     subject.send(&[Sent::new(0, "bad", "poor")]).await;
     let times = Arc::new(AtomicU32::new(0));
     let running = subject.start_with(Store(Arc::clone(&times)), script);
-    until("it is kept", || running.snapshot().dead_letters == 1).await;
-    assert_eq!(running.snapshot().stuck, 0);
+    until("it is kept, and nothing stuck", || {
+        let Snapshot {
+            dead_letters,
+            stuck,
+            ..
+        } = running.snapshot();
+        dead_letters == 1 && stuck == 0
+    })
+    .await;
     running.stop().await;
     assert_eq!(times.load(Ordering::SeqCst), 3);
     assert_eq!(subject.committed().await, [1]);
