@@ -1,6 +1,8 @@
 //! What can go wrong with redirect topics, and what to do about it.
 #![deny(clippy::wildcard_enum_match_arm)]
 
+use std::time::Duration;
+
 use cdc_event::{KafkaPosition, OrderDisposition, OrderError};
 use cdc_kafka::{Disposition, PoisonReason};
 
@@ -16,6 +18,14 @@ pub enum Error {
         topic: String,
         /// Why.
         source: cdc_kafka::Error,
+    },
+    /// Kafka took a record neither nor refused it for this long. Whether it will be there is not known; it may be done again.
+    #[error("the redirect topic {topic:?} took nothing for {} s", limit.as_secs())]
+    NotTaken {
+        /// The redirect topic.
+        topic: String,
+        /// How long was waited.
+        limit: Duration,
     },
     /// There is no redirect topic, and none may be created.
     #[error("the redirect topic {topic:?} does not exist, and may not be created")]
@@ -91,7 +101,7 @@ impl Error {
                     | PoisonReason::InvalidRecord,
                 ) => OrderDisposition::Permanent,
             },
-            Self::Full { .. } => OrderDisposition::Transient,
+            Self::NotTaken { .. } | Self::Full { .. } => OrderDisposition::Transient,
             Self::Superseded(_) => OrderDisposition::Superseded,
             Self::Missing { .. }
             | Self::NotCompacted { .. }

@@ -20,6 +20,9 @@ use crate::log::{AppendError, Log, LogRecord, LogWriter, SourcePartition};
 /// For one question to the cluster.
 const QUESTION: Duration = Duration::from_secs(10);
 
+/// For one record that is not the owner's: somebody waits for it.
+const SEND: Duration = Duration::from_secs(30);
+
 /// For taking a transactional id over.
 const OPEN: Duration = Duration::from_secs(30);
 
@@ -237,9 +240,12 @@ impl Log for KafkaLog {
             None => OrderedProducer::new(&self.options, Limits::default())
                 .map_err(Error::while_("write to", &topic))?,
         };
-        deliver(&producer, &topic, partition, &record)
-            .await
-            .map_err(Error::while_("write to", &topic))?;
+        let delivering = deliver(&producer, &topic, partition, &record);
+        let Ok(delivered) = tokio::time::timeout(SEND, delivering).await else {
+            let (topic, limit) = (topic.to_string(), SEND);
+            return Err(Error::NotTaken { topic, limit });
+        };
+        delivered.map_err(Error::while_("write to", &topic))?;
         *sender = Some(producer);
         Ok(())
     }

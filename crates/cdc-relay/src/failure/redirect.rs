@@ -15,6 +15,12 @@ impl Failure {
                 let context = Context::new(config, "keep records in a redirect topic");
                 Self::from_kafka(source, context)
             }
+            Error::NotTaken { .. } => Self::new(
+                ErrorCode::KafkaUnreachable,
+                "Kafka did not take a record for a redirect topic in time",
+                "see that the brokers are there, then do it again: it may have been done, and doing it twice does no harm",
+            )
+            .caused_by(error),
             Error::Missing { ref topic } => {
                 let what = format!(
                     "the redirect topic {topic:?} does not exist, and `kafka.topics.create` is false"
