@@ -66,6 +66,7 @@ mod opening;
 mod partition;
 mod plan;
 mod registry;
+mod remainder;
 mod settings;
 mod tell;
 mod writer;
