@@ -6,6 +6,7 @@ use std::io;
 use std::sync::Arc;
 
 pub use disposition::{Disposition, PoisonReason};
+use rdkafka::types::RDKafkaErrorCode;
 
 use crate::code::KafkaCode;
 
@@ -203,5 +204,11 @@ impl Error {
             | Self::Abandoned
             | Self::Cancelled => None,
         }
+    }
+
+    /// Whether a record was not taken because the transaction that it was for had failed before: the commit says why.
+    #[must_use]
+    pub const fn is_failed_transaction(&self) -> bool {
+        matches!(self, Self::Record { code, .. } if matches!(code.get(), RDKafkaErrorCode::State))
     }
 }

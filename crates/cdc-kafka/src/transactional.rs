@@ -168,8 +168,8 @@ impl TransactionalProducer {
     /// # Errors
     ///
     /// See [`SendError`]; nothing was enqueued then. A record that is refused here does not make the transaction
-    /// fail. [`Error::OutOfTurn`] when none is open; [`Error::Record`] with a code of librdkafka about its state when the
-    /// open one has failed, which [`commit`](Self::commit) then says more about.
+    /// fail. [`Error::OutOfTurn`] when none is open. An [`Error::is_failed_transaction`] when the open one has failed:
+    /// [`commit`](Self::commit), which cannot succeed then, and the deliveries say why.
     pub fn try_send(
         &self,
         record: OutgoingRecord<'_>,

@@ -243,7 +243,7 @@ impl Relay {
                 if let RelayError::Gap(gap) = &error {
                     beginning.gap = Some(gap.clone());
                 }
-                session.abandon(PRODUCER_FAREWELL).await;
+                beginning.refused = session.abandon(PRODUCER_FAREWELL).await;
                 Err(error)
             }
         }

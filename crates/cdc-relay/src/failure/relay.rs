@@ -93,7 +93,7 @@ impl Failure {
                 ErrorCode::TopicMissing,
                 "create the topic, or set `kafka.topics.create = true`".to_owned(),
             ),
-            RelayError::TopicDenied { .. } => (
+            RelayError::TopicDenied { .. } | RelayError::CheckpointTopicDenied { .. } => (
                 ErrorCode::TopicNotAuthorised,
                 "allow the client's principal to describe and write the topic, and to create it if it does not exist \
                  (kafka-acls --producer --topic NAME)"

@@ -159,6 +159,12 @@ pub(crate) enum RelayError {
         /// Its name.
         topic: String,
     },
+    /// This client may not write to the topic of the checkpoints.
+    #[error("Kafka does not let this client use the topic of the checkpoints, {topic:?}")]
+    CheckpointTopicDenied {
+        /// Its name.
+        topic: String,
+    },
     /// This client may not use a topic.
     #[error("Kafka does not let this client use the topic {topic:?}")]
     TopicDenied {
@@ -220,6 +226,31 @@ impl RelayError {
         Self::Refused { source, record }
     }
 
+    /// The same of a transaction that held no event but `record`.
+    pub(super) fn of_record(self, record: Box<OwnedRecord>) -> Self {
+        match self {
+            Self::Transaction { source } => {
+                let topic = Box::from(&*record.topic);
+                let error = source.into_error();
+                let source = match error.code() {
+                    Some(code) => cdc_kafka::Error::Record { topic, code },
+                    None => error,
+                };
+                Self::refused(source, Some(record))
+            }
+            other => other,
+        }
+    }
+
+    /// Whether it is for the permissions of this client on a topic, that of the checkpoints perhaps.
+    pub(super) fn is_denied(&self) -> bool {
+        match self {
+            Self::Transaction { source } => denies_topic(source.error()),
+            Self::Kafka { source, .. } | Self::Refused { source, .. } => denies_topic(source),
+            _ => false,
+        }
+    }
+
     /// Whether it brings the record that it is about.
     pub(super) fn has_record(&self) -> bool {
         matches!(
@@ -243,9 +274,7 @@ impl RelayError {
     pub(super) fn refuses_topic(&self) -> Option<Refusal> {
         match self {
             Self::TopicMissing { .. } => Some(Refusal::Missing),
-            Self::Kafka { source, .. } | Self::Refused { source, .. } if denies_topic(source) => {
-                Some(Refusal::Denied)
-            }
+            Self::Kafka { .. } | Self::Refused { .. } if self.is_denied() => Some(Refusal::Denied),
             _ => None,
         }
     }
@@ -267,6 +296,10 @@ impl RelayError {
             Self::InvalidRow { .. } => Some(PoisonKind::InvalidRow),
             Self::TopicMissing { .. } => Some(PoisonKind::UnknownTopic),
             Self::TopicDenied { .. } => Some(PoisonKind::NotAuthorised),
+            // Of one of its records. Which one librdkafka says in its log only.
+            Self::Transaction { source } if denies_topic(source.error()) => {
+                Some(PoisonKind::NotAuthorised)
+            }
             Self::Refused { source, .. } => match source.disposition() {
                 Disposition::Poison(PoisonReason::TooLarge) => Some(PoisonKind::TooLarge),
                 Disposition::Poison(PoisonReason::NotAuthorised) => Some(PoisonKind::NotAuthorised),
@@ -290,7 +323,6 @@ impl RelayError {
                 pg_replication::Disposition::Permanent => Next::Stop,
             },
             // Whoever fenced us holds the slot, or wants it: the next session will see.
-            // Which record it was is not known: librdkafka says so in its log only.
             Self::Transaction { source } if denies_topic(source.error()) => Next::Stop,
             Self::Transaction { source } => match source.error().disposition() {
                 Disposition::Transient | Disposition::Rebuild | Disposition::Poison(_) => {
@@ -337,6 +369,7 @@ impl RelayError {
             | Self::TopicMissing { .. }
             | Self::TopicDenied { .. }
             | Self::CheckpointTopicMissing { .. }
+            | Self::CheckpointTopicDenied { .. }
             | Self::OtherShards { .. }
             | Self::PublicationMissing { .. }
             | Self::PublicationIncomplete { .. } => Next::Stop,

@@ -120,19 +120,30 @@ impl KafkaSide {
     }
 
     /// Writes a checkpoint before there are events, and waits until Kafka has it.
+    ///
+    /// # Errors
+    ///
+    /// [`RelayError::CheckpointTopicDenied`], so that no event is taken to be at fault.
     pub(super) async fn establish(
         &mut self,
         relay: &Relay,
         checkpoint: &Checkpoint,
     ) -> Result<(), RelayError> {
         let checkpoints = self.checkpoints(relay, checkpoint.clone(), watch::channel(None).1);
-        match &mut self.producer {
+        let written = match &mut self.producer {
             Producer::Ordered(producer) => {
-                AtLeastOnce::write(producer, &checkpoints, checkpoint).await?;
+                AtLeastOnce::write(producer, &checkpoints, checkpoint).await
             }
             Producer::Transactional(producer) => {
-                ExactlyOnce::write(producer, &checkpoints, checkpoint).await?;
+                ExactlyOnce::write(producer, &checkpoints, checkpoint).await
             }
+        };
+        if let Err(error) = written {
+            let topic = relay.config.relay.checkpoint_topic.clone();
+            return Err(match error.is_denied() {
+                true => RelayError::CheckpointTopicDenied { topic },
+                false => error,
+            });
         }
         self.checkpoint = Some(checkpoint.clone());
         Ok(())

@@ -28,6 +28,7 @@ use super::server_watch::ServerWatch;
 use super::session::RelaySession;
 use super::slot::{self, SlotLook};
 use super::stall::StallWatch;
+use super::topic::KnownTopics;
 use super::topics::TopicFinder;
 use super::walsender::Walsender;
 use super::{Relay, hold, preflight};
@@ -41,6 +42,7 @@ struct Parts<'a> {
     stream: ReplicationStream,
     watch: ServerWatch,
     topics: TopicFinder<'a>,
+    refused: KnownTopics,
     contract: Contract,
     kafka: KafkaSide,
     checkpoint: Checkpoint,
@@ -52,6 +54,8 @@ struct Parts<'a> {
 pub(super) struct Beginning {
     /// Kafka refused something.
     pub(super) careful: Option<Careful>,
+    /// Topics that took nothing a moment ago.
+    pub(super) refused: KnownTopics,
     /// It showed in the stream, and is to be bridged.
     pub(super) gap: Option<Gap>,
 }
@@ -68,7 +72,11 @@ impl<'a> RelaySession<'a> {
     /// Connects both sides, compares what they remember, and starts the stream. `streamed` becomes who serves it.
     pub(super) async fn open(
         relay: &'a Relay,
-        Beginning { careful, gap }: Beginning,
+        Beginning {
+            careful,
+            refused,
+            gap,
+        }: Beginning,
         streamed: &mut Option<Walsender>,
     ) -> Result<Self, RelayError> {
         let mut session = Session::connect(&relay.postgres)
@@ -81,7 +89,7 @@ impl<'a> RelaySession<'a> {
         }
         let topics = TopicFinder::new(relay);
         let key = CheckpointKey::new(&server.identity, &relay.slot);
-        let (stream, watch, kafka, checkpoint, backfill);
+        let (mut stream, watch, mut kafka, checkpoint, backfill);
         if matches!(server.slot.facts, SlotFacts::Ready { .. }) {
             let mut held_stream = start(relay, session, streamed).await?;
             watch = relay.watch();
@@ -99,10 +107,16 @@ impl<'a> RelaySession<'a> {
             (stream, kafka) = (start(relay, session, streamed).await?, opened);
             watch = relay.watch();
         }
+        if careful.is_some() {
+            // What is refused from here on is an event.
+            let noted = kafka.establish(relay, &checkpoint);
+            held(&mut stream, &watch, noted).await?;
+        }
         let parts = Parts {
             stream,
             watch,
             topics,
+            refused,
             contract,
             kafka,
             checkpoint,
@@ -121,6 +135,7 @@ impl<'a> RelaySession<'a> {
             stream,
             watch,
             topics,
+            refused,
             contract,
             kafka,
             checkpoint,
@@ -138,6 +153,7 @@ impl<'a> RelaySession<'a> {
         relay.state.enter(Phase::Streaming);
         let pipeline = Pipeline::new(
             contract,
+            refused,
             checkpoint.coverage(),
             checkpoint.newest,
             relay.metrics.clone(),

@@ -14,7 +14,7 @@ mod mark;
 
 use std::time::Duration;
 
-use cdc_kafka::{InFlight, OrderedProducer, OutgoingRecord, SendError};
+use cdc_kafka::{InFlight, OrderedProducer, OutgoingRecord, OwnedRecord, SendError};
 use pg_replication::ReplicationStream;
 use tokio::time::Instant;
 
@@ -170,6 +170,20 @@ impl Outbound {
             Self::AtLeastOnce(outbound) => outbound.is_settled_before_the_refused(),
             Self::ExactlyOnce(outbound) => outbound.is_settled(),
         }
+    }
+
+    /// The record that was not sent because its transaction failed, if that held no other.
+    pub(super) fn take_unsent(&mut self) -> Option<Box<OwnedRecord>> {
+        match self {
+            Self::AtLeastOnce(_) => None,
+            Self::ExactlyOnce(outbound) => outbound.take_unsent(),
+        }
+    }
+
+    /// A topic that takes nothing ends the session: Kafka refuses to abort the transaction in which none was added, and
+    /// librdkafka cannot go on then. The next session knows the topic, and parks what is for it.
+    pub(super) fn fails_with_a_topic(&self) -> bool {
+        matches!(self, Self::ExactlyOnce(_))
     }
 
     /// A record was refused while it was the only one under way, and has been dealt with otherwise: goes on after it.

@@ -139,6 +139,10 @@ impl RelaySession<'_> {
         let (Some(_), Some(kind)) = (self.careful, self.may_park(&error)) else {
             return Err(error);
         };
+        let error = match self.outbound.take_unsent() {
+            Some(record) if !error.has_record() => error.of_record(record),
+            _ => error,
+        };
         if !error.has_record() {
             return Err(error);
         }
@@ -147,6 +151,9 @@ impl RelaySession<'_> {
         if let (Some(refusal), Some(record)) = (refusal, &record) {
             self.pipeline
                 .topic_refused(Arc::from(&*record.topic), refusal);
+        }
+        if refusal.is_some() && self.outbound.fails_with_a_topic() {
+            return Err(error);
         }
         // Only one record is under way, and so it was the last.
         let sent_at = self.pipeline.last_sent_at();

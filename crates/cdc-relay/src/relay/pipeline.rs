@@ -92,16 +92,18 @@ impl OpenTransaction {
 }
 
 impl Pipeline {
-    /// What `coverage` covers is not sent; the history must have `seen` where it says.
+    /// What `coverage` covers is not sent; the history must have `seen` where it says. Events for `refused` topics are at
+    /// fault.
     pub(super) fn new(
         contract: Contract,
+        refused: KnownTopics,
         coverage: Coverage,
         seen: Option<SeenCommit>,
         metrics: RelayMetrics,
     ) -> Self {
         Self {
             contract,
-            topics: KnownTopics::default(),
+            topics: refused,
             tables: Tables::default(),
             coverage,
             lineage: Lineage::new(seen, coverage.lsn()),
@@ -164,6 +166,11 @@ impl Pipeline {
     /// A topic takes nothing: events for it are at fault, for a while.
     pub(super) fn topic_refused(&mut self, topic: Arc<str>, refusal: Refusal) {
         self.topics.refuse(topic, refusal);
+    }
+
+    /// What is known of topics that take nothing.
+    pub(super) fn into_refused_topics(self) -> KnownTopics {
+        self.topics.only_refused()
     }
 
     /// Takes the next event of the stream, or gives it back with what is in the way.

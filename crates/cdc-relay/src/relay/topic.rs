@@ -54,6 +54,14 @@ impl KnownTopics {
         }
     }
 
+    /// Without the topics that are there: they may be gone the next time somebody looks.
+    pub(super) fn only_refused(self) -> Self {
+        Self {
+            existing: HashSet::new(),
+            refused: self.refused,
+        }
+    }
+
     /// The topics that are known to be there.
     pub(super) fn existing(&self) -> impl Iterator<Item = &str> {
         self.existing.iter().map(AsRef::as_ref)

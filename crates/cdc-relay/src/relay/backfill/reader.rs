@@ -14,6 +14,7 @@ use crate::relay::Relay;
 use crate::relay::coverage::Coverage;
 use crate::relay::error::RelayError;
 use crate::relay::pipeline::{Identity, Pipeline};
+use crate::relay::topic::KnownTopics;
 
 /// Chunks that may be read ahead, of about 1 MiB each.
 const AHEAD: usize = 2;
@@ -86,7 +87,13 @@ impl Reader {
         mut visit: impl FnMut(Identity<'_>) -> Result<(), RelayError>,
     ) -> Result<Lsn, RelayError> {
         let contract = relay.contract()?;
-        let mut pipeline = Pipeline::new(contract, Coverage::NOTHING, None, relay.metrics.clone());
+        let mut pipeline = Pipeline::new(
+            contract,
+            KnownTopics::default(),
+            Coverage::NOTHING,
+            None,
+            relay.metrics.clone(),
+        );
         loop {
             let chunk = match self.next().await? {
                 Read::Rows(chunk) => chunk,

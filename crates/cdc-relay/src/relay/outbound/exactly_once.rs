@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use cdc_event::Sequence;
-use cdc_kafka::{Delivery, OrderedProducer, OutgoingRecord, SendError, TransactionalProducer};
+use cdc_kafka::{
+    Delivery, OrderedProducer, OutgoingRecord, OwnedRecord, SendError, TransactionalProducer,
+};
 use pg_replication::{CommitToken, PgTimestamp, ReplicationStream};
 use tokio::time::Instant;
 
@@ -41,6 +43,8 @@ pub(in crate::relay) struct ExactlyOnce {
     committed_at: Instant,
     next: u64,
     deliveries: Vec<Delivery>,
+    /// The first record that was given up with the transaction.
+    unsent: Option<Box<OwnedRecord>>,
 }
 
 /// The transaction in Kafka.
@@ -49,6 +53,12 @@ enum Batch {
     None,
     Open(Open),
     Committing(Noted),
+    /// It has failed before all of it was sent. Its end says of what.
+    Failing {
+        error: cdc_kafka::Error,
+        token: Option<CommitToken>,
+        records: usize,
+    },
     /// Committed, and its token not given back yet.
     Committed(Noted),
 }
@@ -88,6 +98,7 @@ impl ExactlyOnce {
             committed_at: Instant::now(),
             next: 1,
             deliveries: Vec::new(),
+            unsent: None,
         }
     }
 
@@ -135,7 +146,7 @@ impl ExactlyOnce {
                 open.records >= self.limits.records || open.bytes >= self.limits.bytes
             }
             Batch::None => false,
-            Batch::Committing(_) | Batch::Committed(_) => true,
+            Batch::Committing(_) | Batch::Failing { .. } | Batch::Committed(_) => true,
         }
     }
 
@@ -148,7 +159,19 @@ impl ExactlyOnce {
             _ => self.begin().map_err(SendError::Failed)?,
         };
         open.bytes += record.size();
-        self.producer.try_send(record, Sequence::new(self.next))?;
+        match self.producer.try_send(record, Sequence::new(self.next)) {
+            Ok(()) => {}
+            Err(SendError::Failed(error)) if error.is_failed_transaction() => {
+                self.batch = Batch::Failing {
+                    error,
+                    token: None,
+                    // With this one, which says more than one.
+                    records: open.records + 1,
+                };
+                return Err(SendError::Full);
+            }
+            Err(other) => return Err(other),
+        }
         open.records += 1;
         self.next += 1;
         self.batch = Batch::Open(open);
@@ -157,6 +180,7 @@ impl ExactlyOnce {
 
     fn begin(&mut self) -> Result<Open, cdc_kafka::Error> {
         self.producer.begin()?;
+        self.unsent = None;
         let open = Open {
             since: Instant::now(),
             records: 0,
@@ -184,7 +208,7 @@ impl ExactlyOnce {
         // Of the others it is known only that their transaction failed, which the commit says better.
         let checkpoint = match self.batch {
             Batch::Committing(_) => Some(Sequence::new(self.next - 1)),
-            Batch::None | Batch::Open(_) | Batch::Committed(_) => None,
+            Batch::None | Batch::Open(_) | Batch::Failing { .. } | Batch::Committed(_) => None,
         };
         let refused = self.deliveries.drain(..).find_map(|delivery| {
             let source = delivery.result.err()?;
@@ -192,7 +216,12 @@ impl ExactlyOnce {
                 return None;
             }
             let error = RelayError::refused(source, delivery.record);
-            error.poison().map(|_| error)
+            if error.poison().is_some() {
+                return Some(error);
+            }
+            let (_, record) = error.without_record();
+            self.unsent = self.unsent.take().or(record);
+            None
         });
         let fatal = || {
             let source = self.producer.producer().fatal()?;
@@ -213,7 +242,9 @@ impl ExactlyOnce {
             Batch::None if self.token.is_some() || self.checkpoints.is_behind(&self.frontier) => {
                 Some(self.committed_at + IDLE_INTERVAL)
             }
-            Batch::None | Batch::Committing(_) | Batch::Committed(_) => None,
+            Batch::None | Batch::Committing(_) | Batch::Failing { .. } | Batch::Committed(_) => {
+                None
+            }
         }
     }
 
@@ -224,7 +255,7 @@ impl ExactlyOnce {
         let records = match self.batch {
             Batch::Open(open) => open.records,
             Batch::None => 0,
-            Batch::Committing(_) | Batch::Committed(_) => return Ok(true),
+            Batch::Committing(_) | Batch::Failing { .. } | Batch::Committed(_) => return Ok(true),
         };
         self.urgent = false;
         let checkpoint = match self.checkpoints.next(&self.frontier, partial) {
@@ -262,22 +293,37 @@ impl ExactlyOnce {
                 Ok(true)
             }
             Err(SendError::Full) => Ok(false),
+            Err(SendError::Failed(error)) if error.is_failed_transaction() => {
+                self.batch = Batch::Failing {
+                    error,
+                    token: self.token.take(),
+                    records,
+                };
+                Ok(true)
+            }
             Err(SendError::Failed(source)) => Err(failed(source)),
         }
     }
 
     pub(super) fn is_committing(&self) -> bool {
-        matches!(self.batch, Batch::Committing(_) | Batch::Committed(_))
+        matches!(
+            self.batch,
+            Batch::Committing(_) | Batch::Failing { .. } | Batch::Committed(_)
+        )
     }
 
     pub(super) async fn committed(&mut self) -> Result<(), RelayError> {
-        if !matches!(self.batch, Batch::Committing(_)) {
+        if !matches!(self.batch, Batch::Committing(_) | Batch::Failing { .. }) {
             return Ok(());
         }
         let committed = self.producer.commit().await;
         // A refused record is the cause, and says more than the transaction that failed of it.
         self.settle()?;
         committed.map_err(|source| RelayError::Transaction { source })?;
+        if let Batch::Failing { error, .. } = &self.batch {
+            let (doing, source) = ("send in a transaction", error.clone());
+            return Err(RelayError::Kafka { doing, source });
+        }
         if let Batch::Committing(noted) = std::mem::replace(&mut self.batch, Batch::None) {
             self.batch = Batch::Committed(noted);
         }
@@ -314,6 +360,16 @@ impl ExactlyOnce {
             && !self.checkpoints.is_behind(&self.frontier)
     }
 
+    /// The record of a transaction that failed and held no other.
+    pub(super) fn take_unsent(&mut self) -> Option<Box<OwnedRecord>> {
+        let records = match &self.batch {
+            Batch::Committing(noted) => noted.records,
+            Batch::Failing { records, .. } => *records,
+            Batch::None | Batch::Open(_) | Batch::Committed(_) => 0,
+        };
+        self.unsent.take().filter(|_| records == 1)
+    }
+
     /// The transaction held the refused record alone, so that giving it up loses nothing else.
     pub(super) async fn pass_over_refused(&mut self) -> Result<(), RelayError> {
         self.producer
@@ -323,10 +379,13 @@ impl ExactlyOnce {
                 doing: "give up a transaction",
                 source,
             })?;
-        if let Batch::Committing(noted) = std::mem::replace(&mut self.batch, Batch::None) {
-            // What was to be confirmed with it waits for the next one.
-            self.token = self.token.take().or(noted.token);
-        }
+        let token = match std::mem::replace(&mut self.batch, Batch::None) {
+            Batch::Committing(noted) => noted.token,
+            Batch::Failing { token, .. } => token,
+            Batch::None | Batch::Open(_) | Batch::Committed(_) => None,
+        };
+        // What was to be confirmed with it waits for the next one.
+        self.token = self.token.take().or(token);
         Ok(())
     }
 

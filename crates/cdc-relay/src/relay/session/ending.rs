@@ -6,20 +6,22 @@ use tokio::time::{Instant, timeout_at};
 
 use super::RelaySession;
 use crate::relay::error::RelayError;
+use crate::relay::topic::KnownTopics;
 
 /// The least that PostgreSQL gets to take the last position, however late it is.
 const FAREWELL: Duration = Duration::from_millis(200);
 
 impl RelaySession<'_> {
-    /// Lets go of both sides after an error. The old producer must be gone before a new one sends, or its
-    /// records could arrive after newer ones.
-    pub(in crate::relay) async fn abandon(self, limit: Duration) {
+    /// Lets go of both sides after an error, and leaves what is known of topics that take nothing. The old producer must
+    /// be gone before a new one sends, or its records could arrive after newer ones.
+    pub(in crate::relay) async fn abandon(self, limit: Duration) -> KnownTopics {
         drop(self.stream);
         if !self.outbound.close(limit).await {
             tracing::warn!(
                 "the Kafka producer did not end in time; it goes on ending in the background"
             );
         }
+        self.pipeline.into_refused_topics()
     }
 
     /// Stops at something that stays until somebody deals with it. That may mean to move the slot past it, and so past

@@ -112,7 +112,7 @@ impl RelaySession<'_> {
 
     /// Waits until a quarter of the producer's bound is free: not for a record at a time.
     pub(super) async fn wait_for_room(&mut self) -> Result<(), RelayError> {
-        while !self.outbound.has_room() && !self.is_due() {
+        while !(self.outbound.has_room() || self.is_due() || self.outbound.is_committing()) {
             self.delivered().await?;
             self.settle()?;
         }
