@@ -1,6 +1,7 @@
 //! Streams a PostgreSQL transactional outbox from the write-ahead log into Kafka.
 
 mod admin;
+mod allocator;
 mod cli;
 mod command;
 mod complaints;
