@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use cdc_e2e::Scenario;
 use cdc_e2e::coupon::{CouponOptions, CouponService, User};
 use cdc_e2e::relay::Relay;
+use cdc_e2e::topics::records_in;
 use cdc_e2e::wait::{Look, until};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::{BaseConsumer, Consumer};
 
 use crate::outlet::SOON;
 
@@ -105,14 +105,7 @@ impl Campaign {
 
     /// Records that a topic has taken in all its partitions.
     pub(crate) fn records_in(&self, topic: &str) -> Result<i64> {
-        let consumer: BaseConsumer = self.kafka().create()?;
-        let metadata = consumer.fetch_metadata(Some(topic), TIMEOUT)?;
-        let found = metadata.topics().first().context("no topic")?;
-        let ends = found.partitions().iter().map(|partition| {
-            let (_, end) = consumer.fetch_watermarks(topic, partition.id(), TIMEOUT)?;
-            anyhow::Ok(end)
-        });
-        ends.sum()
+        records_in(self.scenario.kafka_brokers(), |name| name == topic)
     }
 
     /// Creates a topic.

@@ -6,9 +6,9 @@ use anyhow::{Context, Result, ensure};
 use cdc_e2e::Scenario;
 use cdc_e2e::browser::Browser;
 use cdc_e2e::sns::{Format, Mode, Sns};
+use cdc_e2e::topics::records_in;
 use cdc_e2e::wait::{Look, until};
 use rdkafka::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::util::Timeout;
 use serde_json::json;
@@ -134,24 +134,10 @@ async fn a_post_that_kafka_delivers_twice_is_heard_once() -> Result<()> {
     let webhook = heard.at(event, "anna").context("it was heard")?;
     ensure!((webhook.accepted, webhook.refused) == (1, 0), "{webhook:?}");
     // Nor was it refused the second time: the one behind it would have come only when it had been put aside.
-    let aside = records_in(sns.scenario().kafka_brokers(), &sns.retry_topic())?;
+    let retry_topic = sns.retry_topic();
+    let aside = records_in(sns.scenario().kafka_brokers(), |topic| topic == retry_topic)?;
     ensure!(aside == 0, "{aside} records were put aside");
     sns.stop().await
-}
-
-fn records_in(brokers: &str, topic: &str) -> Result<i64> {
-    const TIMEOUT: Duration = Duration::from_secs(10);
-    let mut config = ClientConfig::new();
-    let consumer: BaseConsumer = config.set("bootstrap.servers", brokers).create()?;
-    let metadata = consumer.fetch_metadata(Some(topic), TIMEOUT)?;
-    let topics = metadata.topics().iter();
-    let partitions: Vec<_> = topics.flat_map(|topic| topic.partitions()).collect();
-    ensure!(!partitions.is_empty(), "there is no topic {topic}");
-    let ends = partitions.iter().map(|partition| {
-        let (low, high) = consumer.fetch_watermarks(topic, partition.id(), TIMEOUT)?;
-        Ok(high - low)
-    });
-    ends.sum()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,6 +7,7 @@ use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer};
 
 use crate::event::Aggregate;
 use crate::services::{Component, Services};
@@ -72,6 +73,28 @@ async fn delete(brokers: String, prefix: String) -> Result<()> {
         .delete_topics(&ours, &AdminOptions::new().request_timeout(Some(TIMEOUT)))
         .await?;
     Ok(())
+}
+
+/// Records that the topics which are `wanted` by their names have in all their partitions, marks of transactions
+/// included.
+///
+/// # Errors
+/// Fails if Kafka cannot be asked.
+pub fn records_in(brokers: &str, wanted: impl Fn(&str) -> bool) -> Result<i64> {
+    let consumer: BaseConsumer = client_config(brokers).create()?;
+    let metadata = consumer.fetch_metadata(None, TIMEOUT)?;
+    let mut records = 0;
+    for topic in metadata
+        .topics()
+        .iter()
+        .filter(|topic| wanted(topic.name()))
+    {
+        for partition in topic.partitions() {
+            let (low, high) = consumer.fetch_watermarks(topic.name(), partition.id(), TIMEOUT)?;
+            records += high - low;
+        }
+    }
+    Ok(records)
 }
 
 /// What every Kafka client of the tests is configured with: quick to come back after the broker was away, and silent.

@@ -41,7 +41,8 @@ pub struct Settings {
     pub revoke_deadline: Duration,
     /// How long a stop waits for attempts in flight.
     pub stop_deadline: Duration,
-    /// How often offsets are committed. After a crash, that much is done again.
+    /// How often offsets are committed. After a crash, that much is done again: what failed goes to a retry topic once more,
+    /// so that a process which always dies sooner than this multiplies its retries.
     pub commit_interval: Duration,
     /// How long the group waits for this member in a rebalance; longer than `revoke_deadline`. Records may take longer,
     /// and so may delays: polling never stops.
@@ -95,7 +96,7 @@ impl Settings {
             instance_id: None,
             revoke_deadline: Duration::from_secs(20),
             stop_deadline: Duration::from_secs(10),
-            commit_interval: Duration::from_secs(1),
+            commit_interval: Duration::from_millis(100),
             max_poll_interval: Duration::from_secs(60),
         }
     }

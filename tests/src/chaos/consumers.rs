@@ -14,6 +14,7 @@ use crate::progress::Progress;
 use crate::random::Random;
 use crate::receiver::Receiver;
 use crate::scenario::Scenario;
+use crate::topics::records_in;
 use crate::wait::{Look, until};
 
 pub use verdict::ConsumerVerdict;
@@ -54,6 +55,9 @@ const AT_LEAST_ONCE: &str = "atleast";
 
 /// The endpoint that gets everything at most once, and takes it.
 const AT_MOST_ONCE: &str = "atmost";
+
+/// In the name of every retry topic.
+const RETRY: &str = ".retry-";
 
 /// How often the consumers are killed, and when.
 #[derive(Debug, Clone, Copy)]
@@ -150,8 +154,12 @@ async fn kill_and_judge(
         at_the_end.open == settled.open,
         "a failure came or went after all was settled"
     );
+    let retried = records_in(scenario.kafka_brokers(), |topic| {
+        topic.starts_with(scenario.database().name()) && topic.contains(RETRY)
+    })?;
     Ok(ConsumerVerdict::of(
         &at_the_end,
+        retried,
         plan.cycles,
         IN_FLIGHT,
         |number| number % REFUSED == 0,

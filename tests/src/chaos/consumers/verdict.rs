@@ -7,6 +7,10 @@ use anyhow::{Result, ensure};
 
 use super::events::id;
 
+/// Records in retry topics for each event, at most: what a killed consumer held waits for its lease, a few seconds at a
+/// time. More of them are copies of copies, which multiply with each kill.
+const RETRIED: i64 = 10;
+
 /// How many broken promises are shown.
 const SHOWN: usize = 10;
 
@@ -36,6 +40,7 @@ pub struct ConsumerVerdict {
     copies: usize,
     allowed_copies: usize,
     doubtful: usize,
+    retried: i64,
     broken: Vec<String>,
 }
 
@@ -53,9 +58,11 @@ impl Settled {
 }
 
 impl ConsumerVerdict {
-    /// `refused` says which numbers the endpoint refuses for good; `in_flight` is how many requests a kill can hit.
+    /// `retried` is how many records the retry topics have got; `refused` says which numbers the endpoint refuses for good;
+    /// `in_flight` is how many requests a kill can hit.
     pub(super) fn of(
         seen: &Settled,
+        retried: i64,
         kills: u32,
         in_flight: usize,
         refused: impl Fn(u32) -> bool,
@@ -94,8 +101,12 @@ impl ConsumerVerdict {
                 "{copies} copies, where {allowed_copies} could be in flight"
             ));
         }
+        if retried > RETRIED * i64::from(seen.events) {
+            broken.push(format!("{retried} records in the retry topics"));
+        }
         Self {
             events: seen.events,
+            retried,
             kills,
             succeeded: seen.delivered.len(),
             open: seen.open.len(),
@@ -134,12 +145,13 @@ impl fmt::Display for ConsumerVerdict {
             copies,
             allowed_copies,
             doubtful,
+            retried,
             broken,
         } = self;
         writeln!(
             f,
             "  {events} events, consumers killed {kills} times: {succeeded} delivered, {open} open failures;\n  \
-             {copies} copies by the same webhook-id ({allowed_copies} allowed); at most once: {doubtful} in doubt, none twice"
+             {copies} copies by the same webhook-id ({allowed_copies} allowed); at most once: {doubtful} in doubt, none twice;\n  {retried} records in retry topics"
         )?;
         if broken.is_empty() {
             return write!(
@@ -174,7 +186,9 @@ mod tests {
     fn broken<T>(change: impl FnOnce(&mut Settled) -> T) -> usize {
         let mut settled = well();
         change(&mut settled);
-        ConsumerVerdict::of(&settled, 1, 1, |_| false).broken.len()
+        ConsumerVerdict::of(&settled, 0, 1, 1, |_| false)
+            .broken
+            .len()
     }
 
     #[test]
