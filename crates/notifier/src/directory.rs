@@ -7,11 +7,12 @@ mod lookup;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use webhook::Guard;
 
-use self::cache::Cache;
+use self::cache::{Cache, Fresh};
 use self::lookup::{LoadEndpoints, LoadSubscribers, Wanted};
 use crate::batch::Batcher;
 use crate::endpoint::{EndpointId, EndpointRow};
@@ -29,7 +30,11 @@ const PAGE: usize = 512;
 /// Pages of one round trip: so many subscribers may be in memory at once.
 const PAGES: usize = 32;
 
-/// Endpoints and subscriptions, read in batches and kept for a while.
+/// What is read anew before it expires, at the same time; the rest of it expires.
+const AHEAD: usize = 256;
+
+/// Endpoints and subscriptions, read in batches and kept for a while. What is used all the time is read anew before it
+/// expires, so that no event waits for that.
 #[derive(Debug)]
 pub(crate) struct Directory {
     loaded_endpoints: Cache<EndpointId, Option<Arc<Endpoint>>>,
@@ -39,6 +44,8 @@ pub(crate) struct Directory {
     keys: SecretKeys,
     guard: Guard,
     breaker: Breaker,
+    tasks: TaskTracker,
+    ahead: Arc<Semaphore>,
 }
 
 /// What can be subscribed to: a subject, if the event has one, and a type.
@@ -66,7 +73,7 @@ impl Directory {
         tasks: &TaskTracker,
         stop: &CancellationToken,
     ) -> Self {
-        let batch = settings.batch();
+        let batch = settings.at_once();
         let pages = crate::batch::BatchLimits {
             items: PAGES,
             ..batch
@@ -96,6 +103,8 @@ impl Directory {
                 failures: settings.breaker_failures.get(),
                 pause: settings.breaker_pause,
             },
+            tasks: tasks.clone(),
+            ahead: Arc::new(Semaphore::new(AHEAD)),
         }
     }
 
@@ -103,17 +112,30 @@ impl Directory {
     ///
     /// Cancellation safe.
     pub(crate) async fn subscribers(
+        self: &Arc<Self>,
+        topic: &Topic,
+        after: Option<Arc<str>>,
+    ) -> Result<Page, Arc<Error>> {
+        let first = after.is_none();
+        if first && let Some(Fresh { value, ageing }) = self.loaded_subscribers.get(topic) {
+            if ageing {
+                let (directory, topic) = (Arc::clone(self), topic.clone());
+                self.read_ahead(async move { directory.read_subscribers(&topic, None).await });
+            }
+            return Ok(Page {
+                endpoints: value,
+                next: None,
+            });
+        }
+        self.read_subscribers(topic, after).await
+    }
+
+    async fn read_subscribers(
         &self,
         topic: &Topic,
         after: Option<Arc<str>>,
     ) -> Result<Page, Arc<Error>> {
         let first = after.is_none();
-        if first && let Some(endpoints) = self.loaded_subscribers.get(topic) {
-            return Ok(Page {
-                endpoints,
-                next: None,
-            });
-        }
         let found = self
             .subscribers
             .ask(Wanted {
@@ -126,9 +148,13 @@ impl Directory {
             next: found.next,
         };
         // More than a page is read anew each time: such events are rare, and not worth the memory.
-        if first && page.next.is_none() {
-            self.loaded_subscribers
-                .put(topic.clone(), Arc::clone(&page.endpoints));
+        if first {
+            if page.next.is_none() {
+                let endpoints = Arc::clone(&page.endpoints);
+                self.loaded_subscribers.put(topic.clone(), endpoints);
+            } else {
+                self.loaded_subscribers.expire(topic);
+            }
         }
         Ok(page)
     }
@@ -137,21 +163,45 @@ impl Directory {
     ///
     /// Cancellation safe.
     pub(crate) async fn endpoint(
-        &self,
+        self: &Arc<Self>,
         id: &EndpointId,
     ) -> Result<Option<Arc<Endpoint>>, Arc<Error>> {
-        if let Some(endpoint) = self.loaded_endpoints.get(id) {
-            return Ok(endpoint);
+        if let Some(Fresh { value, ageing }) = self.loaded_endpoints.get(id) {
+            if ageing {
+                let (directory, id) = (Arc::clone(self), id.clone());
+                self.read_ahead(async move {
+                    let row = directory.endpoints.ask(id.clone()).await?;
+                    Ok(directory.keep_endpoint(&id, row))
+                });
+            }
+            return Ok(value);
         }
         let row = self.endpoints.ask(id.clone()).await?;
-        if let Some(endpoint) = self.loaded_endpoints.get(id) {
+        if let Some(fresh) = self.loaded_endpoints.get(id) {
             // Somebody else asked too. There is to be one gate.
-            return Ok(endpoint);
+            return Ok(fresh.value);
         }
+        Ok(self.keep_endpoint(id, row))
+    }
+
+    fn keep_endpoint(&self, id: &EndpointId, row: Option<EndpointRow>) -> Option<Arc<Endpoint>> {
         let before = self.loaded_endpoints.expired(id).flatten();
         let endpoint = row.map(|row| self.ready(&row, before.as_ref()));
         self.loaded_endpoints.put(id.clone(), endpoint.clone());
-        Ok(endpoint)
+        endpoint
+    }
+
+    /// Reads something beside. If that fails, whoever needs it next reads it, and hears why it cannot be read.
+    fn read_ahead<T: Send>(
+        &self,
+        read: impl Future<Output = Result<T, Arc<Error>>> + Send + 'static,
+    ) {
+        if let Ok(place) = Arc::clone(&self.ahead).try_acquire_owned() {
+            self.tasks.spawn(async move {
+                drop(read.await);
+                drop(place);
+            });
+        }
     }
 
     /// What is known of an endpoint is no longer true.

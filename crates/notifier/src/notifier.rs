@@ -47,7 +47,7 @@ pub struct Notifier {
 struct Shared {
     settings: Settings,
     client: Client,
-    directory: Directory,
+    directory: Arc<Directory>,
     claims: Batcher<Claiming>,
     outcomes: Batcher<Settling>,
     notes: Batcher<Noting>,
@@ -104,8 +104,10 @@ impl Notifier {
         let shared = Shared {
             settings,
             client,
-            directory: Directory::start(session, &settings, keys, guard, &tasks, &stop),
-            claims: Batcher::start(vec![claiming], batch, &tasks, &stop),
+            directory: Arc::new(Directory::start(
+                session, &settings, keys, guard, &tasks, &stop,
+            )),
+            claims: Batcher::start(vec![claiming], settings.at_once(), &tasks, &stop),
             outcomes: Batcher::start(settling, batch, &tasks, &stop),
             notes: Batcher::start(vec![noting], batch, &tasks, &stop),
             in_flight: Arc::default(),

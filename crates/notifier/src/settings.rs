@@ -28,7 +28,8 @@ pub struct Settings {
     pub cache_entries: NonZeroUsize,
     /// Rows of one round trip.
     pub batch_rows: NonZeroUsize,
-    /// How long a row that comes alone waits for others to go with it.
+    /// How long an outcome that comes alone waits for others to go with it to the disk. What a request waits for does
+    /// not wait: what comes while a round trip is under way goes with the next.
     pub batch_wait: Duration,
     /// The time that a statement may take.
     pub database_timeout: Duration,
@@ -92,6 +93,14 @@ impl Settings {
     /// How long a claim lasts: always longer than the request that it is for.
     pub(crate) fn lease(&self) -> Duration {
         self.timeout.saturating_add(self.lease_margin)
+    }
+
+    /// For what a request waits for.
+    pub(crate) const fn at_once(&self) -> BatchLimits {
+        BatchLimits {
+            wait: Duration::ZERO,
+            ..self.batch()
+        }
     }
 
     pub(crate) const fn batch(&self) -> BatchLimits {

@@ -24,6 +24,17 @@ struct Kept<K, V> {
 struct Entry<V> {
     value: V,
     fresh_until: Instant,
+    /// Somebody was told to read it anew.
+    told: bool,
+}
+
+/// A value that is fresh.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Fresh<V> {
+    pub(super) value: V,
+    /// More than half of its time is over, and nobody was told before: whoever reads it anew now spares the next the
+    /// wait.
+    pub(super) ageing: bool,
 }
 
 impl<K: Eq + Hash, V: Clone> Cache<K, V> {
@@ -41,10 +52,19 @@ impl<K: Eq + Hash, V: Clone> Cache<K, V> {
     }
 
     /// A value that is fresh.
-    pub(super) fn get(&self, key: &K) -> Option<V> {
-        let kept = self.kept();
-        let entry = kept.values.get(key)?;
-        (entry.fresh_until > Instant::now()).then(|| entry.value.clone())
+    pub(super) fn get(&self, key: &K) -> Option<Fresh<V>> {
+        let mut kept = self.kept();
+        let entry = kept.values.get_mut(key)?;
+        let left = entry
+            .fresh_until
+            .checked_duration_since(Instant::now())
+            .filter(|left| !left.is_zero())?;
+        let ageing = left <= self.expiry / 2 && !entry.told;
+        entry.told |= ageing;
+        Some(Fresh {
+            value: entry.value.clone(),
+            ageing,
+        })
     }
 
     /// A value, fresh or not.
@@ -81,6 +101,7 @@ impl<K: Eq + Hash, V: Clone> Cache<K, V> {
             Entry {
                 value,
                 fresh_until: now + self.expiry,
+                told: false,
             },
         );
     }
@@ -112,17 +133,35 @@ mod tests {
 
     const EXPIRY: Duration = Duration::from_secs(5);
 
+    fn value<K: Eq + Hash, V: Clone>(cache: &Cache<K, V>, key: &K) -> Option<V> {
+        cache.get(key).map(|fresh| fresh.value)
+    }
+
     #[tokio::test(start_paused = true)]
     async fn keeps_a_value_for_a_while() {
         let cache = Cache::new(EXPIRY, 10, |_: &u32| 1);
         cache.put("a", 1);
-        tokio::time::advance(EXPIRY / 2).await;
-        assert_eq!(cache.get(&"a"), Some(1));
-        tokio::time::advance(EXPIRY / 2).await;
-        assert_eq!((cache.get(&"a"), cache.expired(&"a")), (None, Some(1)));
+        tokio::time::advance(EXPIRY / 3).await;
+        assert_eq!(value(&cache, &"a"), Some(1));
+        tokio::time::advance(EXPIRY).await;
+        assert_eq!((value(&cache, &"a"), cache.expired(&"a")), (None, Some(1)));
         cache.put("a", 2);
         cache.expire(&"a");
-        assert_eq!(cache.get(&"a"), None);
+        assert_eq!(value(&cache, &"a"), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn tells_one_who_asks_in_the_second_half_to_read_it_anew() {
+        let cache = Cache::new(EXPIRY, 10, |_: &u32| 1);
+        let ageing = || cache.get(&"a").map(|fresh| fresh.ageing);
+        for _ in 0..2 {
+            cache.put("a", 1);
+            assert_eq!(ageing(), Some(false));
+            tokio::time::advance(EXPIRY / 2).await;
+            assert_eq!((ageing(), ageing()), (Some(true), Some(false)));
+        }
+        tokio::time::advance(EXPIRY).await;
+        assert_eq!(ageing(), None);
     }
 
     #[tokio::test(start_paused = true)]
@@ -136,7 +175,7 @@ mod tests {
             assert!(size <= 100);
         }
         cache.put(0, 101);
-        assert_ne!(cache.get(&0), Some(101));
+        assert_ne!(value(&cache, &0), Some(101));
     }
 
     #[tokio::test(start_paused = true)]
@@ -149,8 +188,8 @@ mod tests {
         assert_eq!(
             (
                 cache.expired(&"old"),
-                cache.get(&"new"),
-                cache.get(&"newer")
+                value(&cache, &"new"),
+                value(&cache, &"newer")
             ),
             (None, Some(2), Some(3))
         );

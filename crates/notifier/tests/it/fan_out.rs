@@ -1,12 +1,14 @@
 //! Who gets what.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use cdc_event::KafkaPosition;
-use notifier::{DeliveryState, EndpointId};
+use notifier::{DeliveryState, EndpointId, Settings};
+use tokio::time::{Instant, sleep};
 
 use crate::receiver::Behaviour;
-use crate::stage::{Stage, handle, part, parts, record};
+use crate::stage::{Stage, handle, part, parts, record, settings};
 
 #[tokio::test]
 async fn every_endpoint_gets_one_copy() {
@@ -227,4 +229,33 @@ async fn a_record_of_more_subscribers_than_a_page_reaches_each_once() {
     let posts = stage.receiver.posts();
     let paths: HashSet<_> = posts.iter().map(|post| post.path.clone()).collect();
     assert_eq!((posts.len(), paths.len()), (SUBSCRIBERS, SUBSCRIBERS));
+}
+
+#[tokio::test]
+async fn what_is_used_all_the_time_is_read_anew_before_it_expires() {
+    const EXPIRY: Duration = Duration::from_secs(6);
+    let stage = Stage::new().await;
+    stage.endpoint("a").await;
+    let notifier = stage
+        .notifier_with(Settings {
+            cache_expiry: EXPIRY,
+            ..settings()
+        })
+        .await;
+    handle(&notifier, &record("first")).await.unwrap();
+    let read = Instant::now();
+    stage.endpoint("b").await;
+    handle(&notifier, &record("second")).await.unwrap();
+    assert!(stage.receiver.ids("b").is_empty(), "nothing is kept");
+    // The one that finds it ageing is served from memory, as are those until it has been read.
+    let mut event = 0;
+    while stage.receiver.ids("b").is_empty() {
+        assert!(read.elapsed() < EXPIRY, "it was read when it had expired");
+        sleep(Duration::from_millis(50)).await;
+        event += 1;
+        handle(&notifier, &record(&event.to_string()))
+            .await
+            .unwrap();
+    }
+    assert!(read.elapsed() > EXPIRY / 3, "{:?}", read.elapsed());
 }

@@ -30,6 +30,10 @@ const MIGRATIONS: [&str; 3] = [
 const ENDPOINTS: usize = 10_000;
 const IN_FLIGHT: usize = 256;
 
+/// Records that the notifier is given at a time, as by its consumer of one partition: while some are sent, others are
+/// claimed and written down.
+const GIVEN: usize = 1024;
+
 fn shared() -> ConnectOptions {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.services/env");
     let from_file = || {
@@ -158,15 +162,16 @@ async fn ten_thousand_endpoints_fit_into_eighty_mebibytes() {
     .await;
 }
 
-/// Requests a second with so many in flight.
+/// Events a second with so many at a time.
 async fn rate<F: Future<Output = ()> + Send + 'static>(
     events: usize,
+    at_a_time: usize,
     send: impl Fn(usize) -> F,
 ) -> f64 {
     let started = Instant::now();
     let mut running = JoinSet::new();
     for event in 0..events {
-        if running.len() >= IN_FLIGHT {
+        if running.len() >= at_a_time {
             running.join_next().await.unwrap().unwrap();
         }
         running.spawn(send(event));
@@ -215,7 +220,7 @@ async fn measures_throughput_beside_that_of_the_client_alone() {
         let client = client();
         let target = Arc::new(client.guard().check_url(&url).unwrap());
         let bare = async || {
-            rate(EVENTS, |event| {
+            rate(EVENTS, IN_FLIGHT, |event| {
                 let (client, target) = (client.clone(), Arc::clone(&target));
                 async move {
                     let id = event.to_string();
@@ -236,7 +241,7 @@ async fn measures_throughput_beside_that_of_the_client_alone() {
         };
         let notifier = Arc::new(notifier(&options).await);
         let ours = async |run: usize| {
-            rate(EVENTS, |event| {
+            rate(EVENTS, GIVEN, |event| {
                 let notifier = Arc::clone(&notifier);
                 async move {
                     let record = record(format!("{run}-{event}"), &(event % 100).to_string());
