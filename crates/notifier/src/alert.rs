@@ -1,6 +1,7 @@
 //! Tells people what cannot wait until they look.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::endpoint::EndpointId;
 
@@ -8,6 +9,19 @@ use crate::endpoint::EndpointId;
 pub trait Alerts: Send + Sync + 'static {
     /// An endpoint was disabled by the notifier. Called once for each time, by the process that did it. Must not block.
     fn endpoint_disabled(&self, endpoint: &EndpointId, reason: DisabledReason);
+
+    /// An endpoint does nothing but fail, and half, seven or nine tenths of the time are over after which it is disabled.
+    /// Each is told once, by one process; only the last of those that have passed since the failure before. Must not block.
+    fn endpoint_failing(&self, endpoint: &EndpointId, warning: Warning);
+}
+
+/// How near an endpoint is to being disabled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Warning {
+    /// How much of the time is over: 50, 70 or 90.
+    pub percent: u8,
+    /// What is left of it. The endpoint is disabled by its first failure after that.
+    pub left: Duration,
 }
 
 /// Why the notifier disabled an endpoint.
@@ -25,6 +39,8 @@ pub struct NoAlerts;
 
 impl Alerts for NoAlerts {
     fn endpoint_disabled(&self, _: &EndpointId, _: DisabledReason) {}
+
+    fn endpoint_failing(&self, _: &EndpointId, _: Warning) {}
 }
 
 impl DisabledReason {

@@ -51,7 +51,7 @@ mod secret_keys;
 mod session;
 mod settings;
 
-pub use alert::{Alerts, DisabledReason, NoAlerts};
+pub use alert::{Alerts, DisabledReason, NoAlerts, Warning};
 pub use deliveries::{Deliveries, Delivery, PastAttempt, Resolution};
 pub use delivery::{DeliveryState, UnknownDeliveryState};
 pub use endpoint::{EndpointId, EndpointState, Guarantee, Limits, UnknownGuarantee};

@@ -24,6 +24,10 @@ pub(crate) const REASON: &str = "reason";
 
 /// Field: an endpoint's id.
 pub(crate) const ENDPOINT: &str = "endpoint";
+/// Field: how much of the time is over after which an endpoint is disabled.
+pub(crate) const PERCENT: &str = "percent";
+/// Field: what is left of it.
+pub(crate) const LEFT: &str = "left";
 /// Field: how many deliveries wait.
 pub(crate) const DELIVERIES_WAITING: &str = "deliveries";
 

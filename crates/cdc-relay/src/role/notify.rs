@@ -1,7 +1,7 @@
 //! The notifier: topics → webhooks.
 
-mod disabled;
 mod last_resort;
+mod news;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,8 +13,8 @@ use recovery::Runner;
 use tokio_util::sync::CancellationToken;
 use webhook::{Client, Guard, GuardSettings, Ports};
 
-use self::disabled::TellDisabled;
 use self::last_resort::Keeper;
+use self::news::TellNews;
 use super::collect::alert_sink;
 use super::order::Order;
 use super::{GroupPlan, NotifyState};
@@ -57,7 +57,7 @@ pub(crate) async fn run(
     settings.stop_deadline = timeout + STOP_MARGIN;
     let store = config.at_store().postgres.options();
     let client = client(config)?;
-    let (alerts, telling) = TellDisabled::new(alert_sink(config)?);
+    let (alerts, telling) = TellNews::new(alert_sink(config)?);
     let behaviour = notifier::Settings {
         concurrency: config.notify.concurrency,
         timeout,
@@ -113,7 +113,7 @@ async fn start(
     config: &Config,
     store: &ConnectOptions,
     client: &Client,
-    alerts: &Arc<TellDisabled>,
+    alerts: &Arc<TellNews>,
     settings: notifier::Settings,
 ) -> Result<Notifier, Failure> {
     let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
@@ -122,7 +122,7 @@ async fn start(
         let keys = config.notify.secret_keys().map_err(|error| {
             Failure::internal("`notify.secret_keys` cannot be used").caused_by(error)
         })?;
-        let alerts: Arc<dyn Alerts> = Arc::<TellDisabled>::clone(alerts);
+        let alerts: Arc<dyn Alerts> = Arc::<TellNews>::clone(alerts);
         let error = match Notifier::start(store, client.clone(), keys, alerts, settings).await {
             Ok(notifier) => return Ok(notifier),
             Err(error) => error,

@@ -9,14 +9,14 @@ use tracing::warn;
 use webhook::{Attempt, Body};
 
 use super::Shared;
-use crate::alert::DisabledReason;
+use crate::alert::{DisabledReason, Warning};
 use crate::delivery::{Claim, Claimed, DeliveryKey, DeliveryState, Epoch, Settlement, UNKNOWN};
 use crate::directory::{Destination, Endpoint, note_interval};
 use crate::endpoint::Guarantee;
 use crate::error::Error;
 use crate::event::Event;
 use crate::gate::{Pass, Refusal};
-use crate::health::{Condition, Note};
+use crate::health::{Condition, Consequence, Note};
 use crate::in_flight::Held;
 use crate::lanes::Place;
 use crate::metric;
@@ -247,7 +247,8 @@ impl Shared {
             .await
         {
             Ok(None) => {}
-            Ok(Some(reason)) => self.disabled(endpoint, reason),
+            Ok(Some(Consequence::Disabled(reason))) => self.disabled(endpoint, reason),
+            Ok(Some(Consequence::Warned(warning))) => self.warned(endpoint, warning),
             Err(error) => warn!(
                 { metric::ENDPOINT } = endpoint.id.as_str(),
                 error = &error as &dyn std::error::Error,
@@ -262,6 +263,16 @@ impl Shared {
         metrics::counter!(metric::DISABLED_ENDPOINTS, metric::REASON => reason.as_str())
             .increment(1);
         self.alerts.endpoint_disabled(&endpoint.id, reason);
+    }
+
+    fn warned(&self, endpoint: &Endpoint, warning: Warning) {
+        warn!(
+            { metric::ENDPOINT } = endpoint.id.as_str(),
+            { metric::PERCENT } = warning.percent,
+            { metric::LEFT } = ?warning.left,
+            "endpoint does nothing but fail, and will be disabled"
+        );
+        self.alerts.endpoint_failing(&endpoint.id, warning);
     }
 }
 

@@ -204,6 +204,63 @@ async fn an_endpoint_that_only_fails_for_too_long_is_disabled_once_and_alerted()
     );
 }
 
+/// The times of its failures are set, as if they had been then.
+#[tokio::test]
+async fn somebody_is_warned_once_at_each_step_before_an_endpoint_is_disabled() {
+    let stage = Stage::new().await;
+    stage.endpoint("bad").await;
+    stage.endpoint("other").await;
+    stage.receiver.set("bad", Behaviour::Answer(500));
+    let hour = Duration::from_secs(3600);
+    let settings = Settings {
+        disable_after: Some(hour * 10),
+        breaker_failures: u32::MAX.try_into().unwrap(),
+        ..settings()
+    };
+    let fails_after = async |first: f64, last: f64, event: &str| {
+        stage
+            .database
+            .execute(&format!(
+                "UPDATE cdc.endpoint SET first_failed_at = now() - make_interval(secs => {first} * 3600),
+                        last_failed_at = now() - make_interval(secs => {last} * 3600) WHERE id = 'bad'"
+            ))
+            .await;
+        // Each process notes a failure now and then only; these are new, and both hear of it at the same time.
+        let notifiers = (
+            stage.notifier_with(settings).await,
+            stage.notifier_with(settings).await,
+        );
+        let events = (record(&format!("{event}-1")), record(&format!("{event}-2")));
+        let (one, other) = tokio::join!(
+            handle(&notifiers.0, &events.0),
+            handle(&notifiers.1, &events.1)
+        );
+        assert!(one.is_err() && other.is_err());
+        let warnings = stage.alerts.warnings();
+        assert!(warnings.iter().all(|(endpoint, _)| endpoint == "bad"));
+        warnings
+            .iter()
+            .map(|(_, percent)| *percent)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(fails_after(4.9, 0.1, "early").await, [0_u8; 0]);
+    assert_eq!(fails_after(5.1, 0.2, "half").await, [50]);
+    assert_eq!(fails_after(6.9, 1.0, "between").await, [50]);
+    assert_eq!(fails_after(9.5, 2.6, "late").await, [50, 90]);
+    assert_eq!(stage.alerts.all(), []);
+    // A success ends it, and the next time of failure has warnings of its own.
+    stage.receiver.set("bad", Behaviour::Answer(200));
+    let notifier = stage.notifier_with(settings).await;
+    handle(&notifier, &record("good")).await.unwrap();
+    stage.receiver.set("bad", Behaviour::Answer(500));
+    assert_eq!(fails_after(5.5, 1.0, "again").await, [50, 90, 50]);
+    assert_eq!(fails_after(10.1, 0.1, "end").await, [50, 90, 50]);
+    assert_eq!(
+        stage.alerts.all(),
+        [("bad".to_owned(), DisabledReason::Failing)]
+    );
+}
+
 #[tokio::test]
 async fn a_pause_that_an_endpoint_asks_for_holds_for_all_of_its_events() {
     let stage = Stage::new().await;

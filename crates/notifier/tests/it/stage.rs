@@ -8,7 +8,7 @@ use cdc_event::{
 };
 use notifier::{
     Alerts, Deliveries, DeliveryState, DisabledReason, EndpointId, Endpoints, Notifier, SecretKeys,
-    Settings,
+    Settings, Warning,
 };
 use pg_replication::ConnectOptions;
 use webhook::{Client, Guard, GuardSettings};
@@ -34,17 +34,31 @@ pub(crate) struct Stage {
 
 /// What was alerted.
 #[derive(Debug, Default)]
-pub(crate) struct Told(Mutex<Vec<(String, DisabledReason)>>);
+pub(crate) struct Told {
+    disabled: Mutex<Vec<(String, DisabledReason)>>,
+    failing: Mutex<Vec<(String, u8)>>,
+}
 
 impl Alerts for Told {
     fn endpoint_disabled(&self, endpoint: &EndpointId, reason: DisabledReason) {
-        self.0.lock().unwrap().push((endpoint.to_string(), reason));
+        let mut disabled = self.disabled.lock().unwrap();
+        disabled.push((endpoint.to_string(), reason));
+    }
+
+    fn endpoint_failing(&self, endpoint: &EndpointId, warning: Warning) {
+        let mut failing = self.failing.lock().unwrap();
+        failing.push((endpoint.to_string(), warning.percent));
     }
 }
 
 impl Told {
     pub(crate) fn all(&self) -> Vec<(String, DisabledReason)> {
-        self.0.lock().unwrap().clone()
+        self.disabled.lock().unwrap().clone()
+    }
+
+    /// The warnings: endpoint and per cent.
+    pub(crate) fn warnings(&self) -> Vec<(String, u8)> {
+        self.failing.lock().unwrap().clone()
     }
 }
 
