@@ -28,6 +28,8 @@ pub(crate) struct NotifyConfig {
     /// Certificates in PEM that are trusted beside the system's.
     #[serde(deserialize_with = "optional")]
     pub(crate) ca_file: Option<String>,
+    /// Names of headers are written as `Webhook-Id` over HTTP/1.1.
+    pub(crate) title_case_headers: bool,
     /// After how long a time of nothing but failure an endpoint is disabled.
     #[serde(deserialize_with = "span_or_never")]
     pub(crate) disable_after: Option<Span>,

@@ -170,6 +170,7 @@ pub(crate) fn client(config: &Config) -> Result<Client, Failure> {
         guard,
         timeout: notify.timeout.get(),
         extra_roots_pem: roots,
+        title_case_headers: notify.title_case_headers,
         ..webhook::Settings::default()
     })
     .map_err(|error| unusable(error.into()))

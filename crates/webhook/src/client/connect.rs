@@ -29,6 +29,7 @@ const WINDOW: u32 = 64 * 1024;
 #[derive(Debug)]
 pub(super) struct Connector {
     encryption: Encryption,
+    title_case_headers: bool,
     tasks: Tasks,
 }
 
@@ -36,6 +37,7 @@ impl Connector {
     pub(super) fn new(settings: &Settings, tasks: Tasks) -> Result<Self, InvalidSettings> {
         Ok(Self {
             encryption: Encryption::new(settings)?,
+            title_case_headers: settings.title_case_headers,
             tasks,
         })
     }
@@ -82,6 +84,7 @@ impl Connector {
         } else {
             let (sender, connection) = http1::Builder::new()
                 .max_buf_size(MAX_HEAD_BYTES)
+                .title_case_headers(self.title_case_headers)
                 .handshake(io)
                 .await
                 .map_err(SendError::ClosedEarly)?;

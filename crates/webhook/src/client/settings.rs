@@ -28,6 +28,9 @@ pub struct Settings {
     pub extra_roots_pem: Option<Vec<u8>>,
     /// Whether HTTP/2 is offered to encrypted endpoints. Default: yes.
     pub http2: bool,
+    /// Whether names of headers are written as `Webhook-Id` over HTTP/1.1, for receivers that take no other; HTTP/2 has
+    /// lower case only. Default: no.
+    pub title_case_headers: bool,
     /// How long a connection waits for the next request. Default: 30 s.
     pub idle_timeout: Duration,
     /// How many connections wait, of all endpoints together; 0 keeps none. Default: 512. An encrypted one costs some
@@ -77,6 +80,7 @@ impl Default for Settings {
             system_roots: true,
             extra_roots_pem: None,
             http2: true,
+            title_case_headers: false,
             idle_timeout: Duration::from_secs(30),
             max_idle: 512,
             dns_cache: Duration::from_secs(30),

@@ -3,10 +3,12 @@
 use std::time::{Duration, SystemTime};
 
 use http::{Method, Version};
-use webhook::{Body, Class, ExtraHeaders, Format, Message, Request, WebhookId};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::mpsc;
+use webhook::{Body, Class, Client, ExtraHeaders, Format, Message, Request, Settings, WebhookId};
 
 use crate::receiver::{Receiver, Seen, status};
-use crate::setup::{client, send};
+use crate::setup::{client, send, settings};
 
 async fn one_request(format: &Format, data: &[u8]) -> Seen {
     let receiver = Receiver::answering(|_| status(200)).await;
@@ -87,6 +89,54 @@ async fn signs_what_it_sends() {
         "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
     );
     assert_eq!(seen.body, "{\"test\": 2432232314}");
+}
+
+/// The head of a request as it was sent, byte for byte.
+async fn head(settings: Settings) -> String {
+    let (sender, mut heads) = mpsc::channel(1);
+    let receiver = Receiver::raw(move |mut socket| {
+        let sender = sender.clone();
+        async move {
+            let mut bytes = Vec::new();
+            while !bytes.ends_with(b"}") && socket.read_buf(&mut bytes).await.unwrap() > 0 {}
+            let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+            socket.write_all(answer).await.unwrap();
+            sender
+                .send(String::from_utf8(bytes).unwrap())
+                .await
+                .unwrap();
+        }
+    })
+    .await;
+    let client = Client::new(settings).unwrap();
+    assert_eq!(
+        send(&client, &receiver.url()).await.class(),
+        Class::Delivered
+    );
+    heads.recv().await.unwrap()
+}
+
+#[tokio::test]
+async fn names_of_headers_are_capitalized_only_if_asked_for() {
+    let names = [
+        "Webhook-Id: ",
+        "Webhook-Signature: ",
+        "Content-Type: ",
+        "Host: ",
+    ];
+    let lower = head(settings()).await;
+    let title = head(Settings {
+        title_case_headers: true,
+        ..settings()
+    })
+    .await;
+    for name in names {
+        assert!(
+            title.contains(name) && !lower.contains(name),
+            "{title}{lower}"
+        );
+        assert!(lower.contains(&name.to_lowercase()), "{lower}");
+    }
 }
 
 #[tokio::test]
