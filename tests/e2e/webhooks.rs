@@ -176,6 +176,48 @@ async fn what_a_webhook_refuses_is_stored_and_told_and_reaches_only_it_by_a_repl
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_an_endpoint_did_not_take_since_a_time_is_sent_again_to_it_and_once() -> Result<()> {
+    let scenario = scenario("['200ms']").await?;
+    let receiver = Receiver::start().await?;
+    for endpoint in ["mine", "other"] {
+        add(&scenario, &receiver, endpoint, "")?;
+        receiver.answer(endpoint, 400);
+    }
+    receiver.answer_to("mine", &id(4), 200);
+    let mut everything = scenario.start("run")?;
+    everything.until_phase("streaming").await?;
+    commit(&scenario, 1..=4).await?;
+    let open = "SELECT part FROM cdc.failed_event WHERE status = 'open'";
+    until(SOON, "the failures in the store", async || {
+        let open = rows(&scenario, open).await?.len();
+        Ok(Look::when(open == 7, open))
+    })
+    .await?;
+    let session = scenario.database().session().await?;
+    session
+        .batch_execute(&format!(
+            "UPDATE cdc.failed_event SET last_failed_at = now() - interval '3 days' WHERE event_id = '{}'",
+            id(1)
+        ))
+        .await?;
+    for endpoint in ["mine", "other"] {
+        receiver.answer(endpoint, 200);
+    }
+    let replay = "recover replay --endpoint mine --newer-than 2d";
+    let said = command(&scenario, &format!("{replay} --dry-run --json"))?;
+    let said: serde_json::Value = serde_json::from_str(&said)?;
+    command(&scenario, replay)?;
+    until_delivered(&receiver, "mine", &ids(2..=4), SOON).await?;
+    command(&scenario, replay)?;
+    everything.sigterm(SOON).await?;
+    heard_once(&receiver, "mine")?;
+    let heard = receiver.delivered("mine");
+    ensure!(!heard.contains_key(&id(1)), "too old: {heard:?}, {said}");
+    ensure!(receiver.delivered("other").is_empty(), "it was not meant");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_replay_that_fails_again_is_the_same_failure_with_more_attempts() -> Result<()> {
     let scenario = scenario("['200ms']").await?;
     let receiver = Receiver::start().await?;

@@ -19,6 +19,8 @@ pub struct Filter {
     pub topic: Option<String>,
     /// The consumer group that failed.
     pub group: Option<String>,
+    /// The part of the record at which the group failed: for the notifier, an endpoint.
+    pub part: Option<String>,
     /// The key, byte for byte.
     pub key: Option<Vec<u8>>,
     /// The error's code.
@@ -40,10 +42,11 @@ pub(crate) const CONDITION: &str = "($1 IS NULL OR status = ANY ($1))
        AND ($6 IS NULL OR last_failed_at < now() - make_interval(secs => $6))
        AND ($7 IS NULL OR last_failed_at >= now() - make_interval(secs => $7))
        AND ($8 IS NULL OR id = ANY ($8))
-       AND ($9 IS NULL OR consumer_group = $9)";
+       AND ($9 IS NULL OR consumer_group = $9)
+       AND ($10 IS NULL OR part = $10)";
 
 /// The parameter after those of [`CONDITION`].
-pub(crate) const LIMIT: &str = "$10";
+pub(crate) const LIMIT: &str = "$11";
 
 /// The order in which events are replayed: that of their origin.
 pub(crate) const REPLAY_ORDER: &str = "source, system_id, slot, commit_lsn, change_index, \
@@ -60,6 +63,7 @@ pub(crate) struct Bound<'a> {
     newer_than: Option<f64>,
     ids: Option<Vec<i64>>,
     group: Option<&'a str>,
+    part: Option<&'a str>,
 }
 
 impl Filter {
@@ -75,12 +79,13 @@ impl Filter {
             newer_than: self.newer_than.map(seconds),
             ids: (!self.ids.is_empty()).then(|| self.ids.iter().map(|id| id.get()).collect()),
             group: self.group.as_deref(),
+            part: self.part.as_deref(),
         }
     }
 }
 
 impl Bound<'_> {
-    /// `$1` to `$9`.
+    /// `$1` to `$10`.
     pub(crate) fn parameters(&self) -> Vec<(&(dyn ToSql + Sync), Type)> {
         vec![
             (&self.statuses, Type::TEXT_ARRAY),
@@ -92,6 +97,7 @@ impl Bound<'_> {
             (&self.newer_than, Type::FLOAT8),
             (&self.ids, Type::INT8_ARRAY),
             (&self.group, Type::TEXT),
+            (&self.part, Type::TEXT),
         ]
     }
 }

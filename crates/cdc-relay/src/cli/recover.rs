@@ -44,6 +44,7 @@ pub(crate) enum RecoverAction {
                             \n\nExit status: 69 when some were not sent.\n\n\
                             Examples:\n  cdc-relay recover replay --code CDC0044 --dry-run\n  \
                             cdc-relay recover replay 17 18\n  \
+                            cdc-relay recover replay --endpoint billing --newer-than 2d\n  \
                             cdc-relay recover replay --topic outbox.event.order --group billing --rate 100/s\n  \
                             cdc-relay recover replay 17 --payload-file corrected.json"
     )]
@@ -151,6 +152,9 @@ pub(crate) struct FilterArguments {
     /// Only events that this consumer group failed at.
     #[arg(long)]
     pub(crate) group: Option<String>,
+    /// Only events that did not reach this webhook endpoint.
+    #[arg(long)]
+    pub(crate) endpoint: Option<String>,
     /// Only events with this key.
     #[arg(long)]
     pub(crate) key: Option<String>,

@@ -145,6 +145,28 @@ async fn a_filter_can_mean_one_group() {
 }
 
 #[tokio::test]
+async fn a_filter_can_mean_one_part() {
+    let database = Database::create().await;
+    let mut store = database.store().await;
+    let events = [None, Some("a"), Some("b")].map(|name| {
+        let mut event = dead_letter(0, "timeout");
+        let Origin::Consumer { part, .. } = &mut event.origin else {
+            panic!("not of a consumer");
+        };
+        *part = name.map(|name| PartId::new(name).unwrap());
+        event
+    });
+    let ids = store.record(&events).await.unwrap();
+    let filter = Filter {
+        part: Some("a".into()),
+        ..Filter::default()
+    };
+    let selected = store.select(&filter, 10).await.unwrap();
+    let selected: Vec<_> = selected.iter().map(|selected| selected.id).collect();
+    assert_eq!(selected, [ids[1]]);
+}
+
+#[tokio::test]
 async fn a_claim_tells_what_a_consumer_needs_to_know_it_again() {
     let database = Database::create().await;
     let mut store = database.store().await;

@@ -26,6 +26,7 @@ pub(super) fn filter(arguments: &FilterArguments) -> Filter {
     Filter {
         topic: arguments.topic.clone(),
         group: arguments.group.clone(),
+        part: arguments.endpoint.clone(),
         key: arguments.key.clone().map(String::into_bytes),
         code: arguments.code.clone(),
         fingerprint: arguments.fingerprint.clone().map(Fingerprint::from_text),
