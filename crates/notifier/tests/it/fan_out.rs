@@ -250,12 +250,14 @@ async fn what_is_used_all_the_time_is_read_anew_before_it_expires() {
     // The one that finds it ageing is served from memory, as are those until it has been read.
     let mut event = 0;
     while stage.receiver.ids("b").is_empty() {
-        assert!(read.elapsed() < EXPIRY, "it was read when it had expired");
+        assert!(read.elapsed() < EXPIRY, "it is not read");
         sleep(Duration::from_millis(50)).await;
         event += 1;
         handle(&notifier, &record(&event.to_string()))
             .await
             .unwrap();
     }
-    assert!(read.elapsed() > EXPIRY / 3, "{:?}", read.elapsed());
+    let after = read.elapsed();
+    let expired = EXPIRY - Duration::from_secs(1);
+    assert!(after > EXPIRY / 3 && after < expired, "{after:?}");
 }
