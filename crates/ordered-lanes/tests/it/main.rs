@@ -1,8 +1,6 @@
 //! Against the PostgreSQL server of `DATABASE_URL` or `.services/env`.
 #![expect(
     clippy::unwrap_used,
-    clippy::print_stdout,
-    clippy::print_stderr,
     reason = "a test fails by panicking, and says its seed"
 )]
 

@@ -1,22 +1,20 @@
 //! Ordered mode against its promise: random failures, rebalances, crashes before and after every write, leases that
-//! end, in thousands of orders. `LANES_SEED=n` runs one order again.
+//! end, in thousands of orders. `SEED=n` runs one of them again, `SCHEDULES=n` so many.
 
 mod faulty;
-mod history;
 mod memory;
 mod postgres;
-mod random;
 mod run;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
+use order_model::{Random, seeds};
 use ordered_lanes::DeadHead;
 
 pub(crate) use self::faulty::{FailPoint, Faulty};
 use self::memory::MemoryLanes;
 pub(crate) use self::postgres::OneGroup;
-pub(crate) use self::random::Random;
 use self::run::{Run, Setting};
 use crate::database::Database;
 
@@ -28,19 +26,6 @@ pub(crate) trait World {
     fn leftover(&self) -> impl Future<Output = Vec<(i32, i64, &'static str)>> + Send;
     /// Lanes, empty ones too.
     fn lanes(&self) -> impl Future<Output = usize> + Send;
-}
-
-fn seeds(count: u64) -> Vec<u64> {
-    if let Ok(seed) = std::env::var("LANES_SEED") {
-        return vec![seed.parse().unwrap()];
-    }
-    let first = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap()
-        .as_nanos();
-    let first = u64::try_from(first % 1_000_000_000).unwrap() * 1000;
-    println!("seeds {first} to {}", first + count - 1);
-    (first..first + count).collect()
 }
 
 fn setting(seed: u64) -> Setting {

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cdc_event::{Admission, Attempt, ErrorCode, Failure, Handler, HandlerError, Record};
+use order_model::Random;
 use ordered_lanes::{
     DeadHead, Disposition, Error, LaneGuard, LaneWorker, PostgresLanes, Remainder, WorkerSettings,
 };
@@ -15,7 +16,6 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::database::Database;
-use crate::model::Random;
 use crate::records::{GROUP, HOLD, assignment, record};
 use crate::standalone::{Retries, Standalone};
 
@@ -138,7 +138,7 @@ async fn work(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keeps_the_order_of_each_key_with_everything_at_once() {
-    let seed = std::env::var("LANES_SEED").map_or(20, |seed| seed.parse().unwrap());
+    let seed = std::env::var("SEED").map_or(20, |seed| seed.parse().unwrap());
     let database = Arc::new(Database::create().await);
     database.relax().await;
     let effects = Mutex::new(Vec::new());

@@ -8,14 +8,13 @@ use std::sync::Arc;
 
 use cdc_event::{Attempt, Fate, PartId, Record};
 use cdc_store::ErrorReport;
+use order_model::{History, Id, Named, Random};
 use ordered_lanes::{DeadHead, Disposition, Error, LaneStore, Remainder};
 
 use self::consumer::Consumer;
 use self::worker::Worker;
 use super::World;
 use super::faulty::{FailPoint, Faulty};
-use super::history::{History, Id};
-use super::random::Random;
 use crate::records::{HOUR, again, left, record};
 
 const PARTITIONS: usize = 2;
@@ -293,15 +292,4 @@ fn log(partition: usize, random: &mut Random) -> Vec<Record> {
 
 fn id(record: &Record) -> Id {
     (record.origin.partition, record.origin.offset)
-}
-
-/// Says which seed it was when a check fails.
-struct Named(u64);
-
-impl Drop for Named {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("LANES_SEED={}", self.0);
-        }
-    }
 }
