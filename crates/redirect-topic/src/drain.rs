@@ -1,7 +1,7 @@
 //! Has records that wait dealt with when they are due.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use cdc_event::{DrainError, HeadHandler, Later};
 use tokio::task::{JoinError, JoinSet};
@@ -65,7 +65,7 @@ impl<L: Log> Drain<L> {
             while let Some(ended) = running.try_join_next() {
                 result(ended)?;
             }
-            let now = SystemTime::now();
+            let now = self.opening.log.now();
             let free = self.settings.concurrency.get() - running.len();
             for (owned, lane) in self.registry.take_due(&self.group, now, free) {
                 let (heads, opening) = (Arc::clone(&self.heads), Arc::clone(&self.opening));
@@ -75,6 +75,7 @@ impl<L: Log> Drain<L> {
             let next = self.registry.next_due(&self.group);
             let nap = next.map(|due| due.duration_since(now).unwrap_or_default());
             tokio::select! {
+                biased;
                 Some(ended) = running.join_next(), if !running.is_empty() => result(ended)?,
                 _ = changes.changed(), if has_room => {}
                 () = sleep(nap.unwrap_or(LONGEST_NAP).min(LONGEST_NAP)), if has_room => {}

@@ -20,23 +20,18 @@ use crate::plan::Returning;
 use crate::tell::Causes;
 
 /// Does what others want, until the partition is given away. `every` is how often it is looked.
-pub(crate) async fn follow<L: Log>(
-    owned: Arc<Owned>,
-    opening: Arc<Opening<L>>,
-    token: String,
-    every: Duration,
-) {
+pub(crate) async fn follow<L: Log>(owned: Arc<Owned>, opening: Arc<Opening<L>>, every: Duration) {
     tokio::select! {
         biased;
         () = owned.ended.cancelled() => {}
-        () = follow_on(&owned, &opening, &token, every) => {}
+        () = follow_on(&owned, &opening, every) => {}
     }
 }
 
-async fn follow_on<L: Log>(owned: &Owned, opening: &Opening<L>, token: &str, every: Duration) {
+async fn follow_on<L: Log>(owned: &Owned, opening: &Opening<L>, every: Duration) {
     loop {
         let looked = async {
-            look(owned, opening, token).await?;
+            look(owned, opening).await?;
             serve(owned).await
         };
         // It is looked again, and who may not is told by those who have to.
@@ -48,8 +43,8 @@ async fn follow_on<L: Log>(owned: &Owned, opening: &Opening<L>, token: &str, eve
 }
 
 /// Takes in what others wrote.
-async fn look<L: Log>(owned: &Owned, opening: &Opening<L>, token: &str) -> Result<(), Error> {
-    let from = owned.known_to();
+async fn look<L: Log>(owned: &Owned, opening: &Opening<L>) -> Result<(), Error> {
+    let from = owned.known().to();
     if opening.log.end(&owned.of).await? <= from {
         return Ok(());
     }
@@ -71,13 +66,13 @@ async fn look<L: Log>(owned: &Owned, opening: &Opening<L>, token: &str) -> Resul
             Fact::Replay(_) | Fact::Discard => {
                 owned.index().absorb(key, Some(fact), at, Source::Found);
             }
-            Fact::Owner(other) if other.token != token => {
+            Fact::Owner(other) if other.token != owned.token => {
                 owned.end(Some(Error::Superseded(owned.of.to_string())));
             }
             _ => {}
         }
     }
-    owned.knows_to(end);
+    owned.knows(|known| known.and_read_to(end));
     Ok(())
 }
 

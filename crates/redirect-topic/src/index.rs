@@ -86,6 +86,12 @@ impl Index {
         }
     }
 
+    /// Whether this owner was the last that took the partition over.
+    pub(crate) fn is_of(&self, token: &str) -> bool {
+        let owner = self.owner.as_ref();
+        owner.is_some_and(|owner| owner.token == token)
+    }
+
     /// How often the source was made anew.
     pub(crate) fn generation(&self) -> u32 {
         self.owner.as_ref().map_or(0, |owner| owner.generation)

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use cdc_event::{
     AssignedPartition, Attempt, DrainError, HeadHandler, KafkaPosition, KeyOrder, Later,
@@ -73,7 +73,7 @@ impl<L: Log> RedirectTopic<L> {
     /// What waits in the partitions of a group that this instance owns.
     #[must_use]
     pub fn backlog(&self, group: &str) -> Backlog {
-        self.registry.backlog(group)
+        self.registry.backlog(group, self.opening.log.now())
     }
 
     /// What waits for all partitions of a source topic, whoever owns them: nothing if there is no redirect topic. Reads all
@@ -99,7 +99,7 @@ impl<L: Log> RedirectTopic<L> {
             let opening = Arc::clone(&self.opening);
             looks.spawn(async move {
                 let (index, _) = opening.restore(&of).await?;
-                Ok(index.backlog(SystemTime::now()))
+                Ok(index.backlog(opening.log.now()))
             });
         }
         let mut all = Backlog::default();
@@ -139,23 +139,18 @@ impl<L: Log> RedirectTopic<L> {
         let Opened {
             writer,
             index,
-            known_to,
+            known,
         } = opened;
         let newest = index.newest_offset();
         let policy = self.settings.dead_head;
         let changed = self.registry.changed();
-        let (owned, asked) = Owned::new(index, known_to, policy, changed);
+        let (owned, asked) = Owned::new(index, known, token, policy, changed);
         let mut tasks = JoinSet::new();
         let opening = Arc::clone(&self.opening);
-        let writer = Writer::new(Arc::clone(&owned), opening, token.clone(), writer, asked);
+        let writer = Writer::new(Arc::clone(&owned), opening, writer, asked);
         tasks.spawn(writer.run());
         let opening = Arc::clone(&self.opening);
-        tasks.spawn(follow(
-            Arc::clone(&owned),
-            opening,
-            token,
-            self.settings.follow,
-        ));
+        tasks.spawn(follow(Arc::clone(&owned), opening, self.settings.follow));
         Ok(Guard::new(owned, newest, Arc::clone(&self.registry), tasks))
     }
 
@@ -196,7 +191,7 @@ impl<L: Log> RedirectTopic<L> {
                 delays: 1,
                 first_failed_ms: attempt.first_failed_at.map(millis),
                 due_ms: None,
-                parked_ms: millis(SystemTime::now()),
+                parked_ms: millis(self.opening.log.now()),
                 partition_count: 0,
                 code: None,
             },

@@ -118,7 +118,7 @@ impl<L: Log> LaneRun<L> {
                     return Ok(());
                 }
                 if started.elapsed() >= TURN {
-                    self.taken.not_before = SystemTime::now();
+                    self.taken.not_before = self.opening.log.now();
                     return Ok(());
                 }
                 continue;
@@ -126,7 +126,7 @@ impl<L: Log> LaneRun<L> {
             match over {
                 Over::Done | Over::Ended => return Ok(()),
                 Over::Later(pause) => {
-                    self.taken.not_before = SystemTime::now() + pause;
+                    self.taken.not_before = self.opening.log.now() + pause;
                     return Ok(());
                 }
                 Over::Failed(error) => return Err(error),
@@ -137,7 +137,7 @@ impl<L: Log> LaneRun<L> {
     /// Deals with the head once, as far as it goes.
     async fn one(&mut self) -> Result<(), Over> {
         let owned = Arc::clone(&self.taken.owned);
-        let found = self.taken.head(SystemTime::now()).ok_or(Over::Done)?;
+        let found = self.taken.head(self.opening.log.now()).ok_or(Over::Done)?;
         let record = match &found.record {
             Some(record) => Arc::clone(record),
             None => self.load(&found.given).await?,
@@ -199,8 +199,9 @@ impl<L: Log> LaneRun<L> {
                 }
             }
             tokio::select! {
-                () = sleep(backoff.next_delay(random_fraction())) => {}
+                biased;
                 () = owned.ended.cancelled() => return Err(Over::Ended),
+                () = sleep(backoff.next_delay(random_fraction())) => {}
             }
         }
     }
@@ -242,20 +243,54 @@ impl<L: Log> LaneRun<L> {
             .log
             .read(&owned.of, given.at, Ahead::default(), collect);
         let read = tokio::select! {
-            read = reading => read,
+            biased;
             () = owned.ended.cancelled() => return Err(Over::Ended),
             () = self.stops.abandon.cancelled() => return Err(Over::Ended),
+            read = reading => read,
         };
         let found = match read {
             Ok(((found, _), _)) => found,
-            Err(error) if error.disposition() == OrderDisposition::Transient => {
-                warn!(partition = %owned.of, error = %Causes(&error), "a record that waits cannot be read");
-                return Err(Over::Later(PAUSE.1));
-            }
-            Err(error) => return Err(Over::Failed(Box::new(DrainError::Order(error.into())))),
+            Err(error) => return Err(self.unread(error)),
         };
+        let wanted = self.hold(given, found);
+        match wanted {
+            Some(record) => Ok(record),
+            None => Err(self.missing(given).await),
+        }
+    }
+
+    /// A record that waits is not where it was written. Another owner may have dealt with it, and Kafka removed it since.
+    async fn missing(&self, given: &Given) -> Over {
+        let owned = &self.taken.owned;
+        match self.opening.restore(&owned.of).await {
+            Ok((index, _)) if index.is_of(&owned.token) => {
+                let lost = Error::Lost(cdc_event::KafkaPosition {
+                    topic: owned.of.topic.clone(),
+                    partition: given.id.partition,
+                    offset: given.id.offset,
+                });
+                Over::Failed(Box::new(DrainError::Order(lost.into())))
+            }
+            Ok(_) => {
+                owned.end(Some(Error::Superseded(owned.of.to_string())));
+                Over::Ended
+            }
+            Err(error) => self.unread(error),
+        }
+    }
+
+    fn unread(&self, error: Error) -> Over {
+        if error.disposition() == OrderDisposition::Transient {
+            warn!(partition = %self.taken.owned.of, error = %Causes(&error), "a record that waits cannot be read");
+            return Over::Later(PAUSE.1);
+        }
+        Over::Failed(Box::new(DrainError::Order(error.into())))
+    }
+
+    /// Holds what was read, but for the record that is wanted: that one is given back.
+    fn hold(&self, given: &Given, found: Vec<(EntryKey, Offset, Record)>) -> Option<Arc<Record>> {
         let mut wanted = None;
-        let mut index = owned.index();
+        let mut index = self.taken.owned.index();
         for (key, at, record) in found {
             let EntryKey::Entry(id) = key else { continue };
             if at == given.at && id == given.id {
@@ -264,15 +299,7 @@ impl<L: Log> LaneRun<L> {
                 index.hold(&id, at, &record);
             }
         }
-        drop(index);
-        wanted.ok_or_else(|| {
-            let lost = Error::Lost(cdc_event::KafkaPosition {
-                topic: owned.of.topic.clone(),
-                partition: given.id.partition,
-                offset: given.id.offset,
-            });
-            Over::Failed(Box::new(DrainError::Order(lost.into())))
-        })
+        wanted
     }
 
     fn tell(&self, record: &Record, left: &[Unfinished]) {

@@ -57,6 +57,7 @@ mod guard;
 mod index;
 mod kafka_log;
 mod key_order;
+mod known;
 mod lane;
 mod lane_run;
 mod log;

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use cdc_event::Headers;
 use cdc_kafka::Offset;
@@ -73,6 +74,11 @@ pub trait Log: Send + Sync + 'static {
         of: &SourcePartition,
         record: LogRecord,
     ) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// What time it is: records are due by it. All owners' clocks should agree about it.
+    fn now(&self) -> SystemTime {
+        SystemTime::now()
+    }
 }
 
 /// Writes to a partition, as long as no other writer is opened for it.
@@ -134,6 +140,10 @@ impl<L: Log> Log for Arc<L> {
         record: LogRecord,
     ) -> impl Future<Output = Result<(), Error>> + Send {
         (**self).send(of, record)
+    }
+
+    fn now(&self) -> SystemTime {
+        (**self).now()
     }
 }
 

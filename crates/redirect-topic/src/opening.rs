@@ -10,6 +10,7 @@ use crate::error::Error;
 use crate::fact::{Fact, Owner};
 use crate::index::{Index, Source};
 use crate::kafka_log::redirect_topic;
+use crate::known::Known;
 use crate::log::{AppendError, Log, LogRecord, LogWriter, SourcePartition};
 use crate::memory::Memory;
 use crate::settings::RedirectLimits;
@@ -26,8 +27,7 @@ pub(crate) struct Opening<L> {
 pub(crate) struct Opened<W> {
     pub(crate) writer: W,
     pub(crate) index: Index,
-    /// All before it is known.
-    pub(crate) known_to: Offset,
+    pub(crate) known: Known,
 }
 
 /// On what condition.
@@ -56,7 +56,7 @@ impl<L: Log> Opening<L> {
             is_still(&index, before)?;
         }
         let mut writer = self.log.open(of).await?;
-        let (mut index, known_to) = self.restore(of).await?;
+        let (mut index, end) = self.restore(of).await?;
         let mut generation = index.generation();
         match from {
             From::Anybody => {}
@@ -71,12 +71,12 @@ impl<L: Log> Opening<L> {
         let key = EntryKey::Owner { partition };
         let written = writer.append(&[fact.encode(&key)]).await;
         let places = written.map_err(AppendError::into_error)?;
-        let known_to = next(known_to, &places);
-        index.absorb(key, Some(fact), known_to, Source::Written);
+        let known = Known::read_to(end).and_written(&places);
+        index.absorb(key, Some(fact), end, Source::Written);
         Ok(Opened {
             writer,
             index,
-            known_to,
+            known,
         })
     }
 
@@ -129,20 +129,8 @@ pub(crate) fn understood(
     }
 }
 
-/// What is known after these were written, if nobody else wrote in between: a mark ends each transaction.
-pub(crate) fn next(known_to: Offset, places: &[Offset]) -> Offset {
-    match (places.first(), places.last()) {
-        (Some(first), Some(last)) if *first == known_to => last.next().next(),
-        _ => known_to,
-    }
-}
-
 fn is_still(index: &Index, token: &str) -> Result<(), Error> {
-    if index
-        .owner
-        .as_ref()
-        .is_some_and(|owner| owner.token == token)
-    {
+    if index.is_of(token) {
         return Ok(());
     }
     Err(Error::Superseded(index.of.to_string()))

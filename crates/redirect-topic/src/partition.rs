@@ -1,17 +1,16 @@
 //! A redirect partition that this instance owns.
 
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use cdc_event::DeadHead;
-use cdc_kafka::Offset;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::ask::{Ask, Reply};
 use crate::error::Error;
 use crate::index::Index;
+use crate::known::Known;
 use crate::log::SourcePartition;
 
 /// Things that are asked and not begun.
@@ -28,6 +27,8 @@ const LET_GO: Duration = Duration::from_secs(1);
 pub(crate) struct Owned {
     pub(crate) of: SourcePartition,
     pub(crate) policy: DeadHead,
+    /// Tells this owner from others.
+    pub(crate) token: String,
     index: Mutex<Index>,
     asks: mpsc::Sender<Ask>,
     /// It is somebody else's, or nobody's: nothing of it goes on here.
@@ -36,15 +37,15 @@ pub(crate) struct Owned {
     failed: OnceLock<Error>,
     /// Something may be due, or was given back.
     changed: Arc<watch::Sender<()>>,
-    /// All before it is known.
-    known_to: AtomicI64,
+    known: Mutex<Known>,
 }
 
 impl Owned {
     /// With what is asked of it.
     pub(crate) fn new(
         index: Index,
-        known_to: Offset,
+        known: Known,
+        token: String,
         policy: DeadHead,
         changed: Arc<watch::Sender<()>>,
     ) -> (Arc<Self>, mpsc::Receiver<Ask>) {
@@ -52,12 +53,13 @@ impl Owned {
         let owned = Self {
             of: index.of.clone(),
             policy,
+            token,
             index: Mutex::new(index),
             asks,
             ended: CancellationToken::new(),
             failed: OnceLock::new(),
             changed,
-            known_to: AtomicI64::new(known_to.0),
+            known: Mutex::new(known),
         };
         (Arc::new(owned), asked)
     }
@@ -84,14 +86,14 @@ impl Owned {
         self.changed.send_replace(());
     }
 
-    /// All before this offset is known.
-    pub(crate) fn known_to(&self) -> Offset {
-        Offset(self.known_to.load(Ordering::Relaxed))
+    pub(crate) fn known(&self) -> Known {
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// All before this offset is known.
-    pub(crate) fn knows_to(&self, offset: Offset) {
-        self.known_to.fetch_max(offset.0, Ordering::Relaxed);
+    /// More is known.
+    pub(crate) fn knows(&self, more: impl FnOnce(Known) -> Known) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        *known = more(*known);
     }
 
     /// Nothing of it goes on here.

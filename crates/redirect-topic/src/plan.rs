@@ -274,10 +274,7 @@ impl Index {
             first_failed_ms: returning.first_failed.map(millis),
             ..self.progress(now)
         };
-        let mut writes: Vec<Write> = skipped
-            .into_iter()
-            .map(|id| self.unmark(id, record))
-            .collect();
+        let mut writes: Vec<Write> = skipped.into_iter().map(|id| self.unmark(id)).collect();
         writes.push(waits(alone, record, progress));
         Planned {
             writes,
@@ -299,7 +296,7 @@ impl Index {
                 .extend(self.dealt_with(lane, &id, record_key, false));
         }
         if let Some(id) = self.skipped_of(origin) {
-            planned.writes.push((EntryKey::Entry(id), None));
+            planned.writes.push(self.unmark(id));
         }
         planned
     }
@@ -393,10 +390,11 @@ impl Index {
     }
 
     /// A gap is marked no longer; that the record was read stays known as long as it may be read again.
-    fn unmark(&self, id: EntryId, record: &Record) -> Write {
-        let may_come = self.lane_of(&id).is_some();
-        let key = record.key.clone();
-        let fact = may_come.then_some(Fact::Done { key });
+    fn unmark(&self, id: EntryId) -> Write {
+        let done = |lane: &LaneKey| Fact::Done {
+            key: lane.bytes().map(<[u8]>::to_vec),
+        };
+        let fact = self.lane_of(&id).map(done);
         (EntryKey::Entry(id), fact)
     }
 

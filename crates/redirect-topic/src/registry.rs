@@ -96,8 +96,7 @@ impl Registry {
     }
 
     /// What waits in the partitions of a group that are owned here.
-    pub(crate) fn backlog(&self, group: &str) -> Backlog {
-        let now = SystemTime::now();
+    pub(crate) fn backlog(&self, group: &str, now: SystemTime) -> Backlog {
         let of_group = self.of_group(group);
         let backlogs = of_group.iter().map(|owned| owned.index().backlog(now));
         backlogs.fold(Backlog::default(), Backlog::and)

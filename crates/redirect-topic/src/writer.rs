@@ -2,7 +2,7 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use cdc_event::{Backoff, OrderDisposition, random_fraction};
 use cdc_kafka::Offset;
@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::fact::Fact;
 use crate::index::Source;
 use crate::log::{AppendError, Log, LogRecord, LogWriter};
-use crate::opening::{From, Opened, Opening, next};
+use crate::opening::{From, Opened, Opening};
 use crate::partition::Owned;
 use crate::plan::Write;
 use crate::tell::Causes;
@@ -36,7 +36,6 @@ const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_s
 pub(crate) struct Writer<L: Log> {
     owned: Arc<Owned>,
     opening: Arc<Opening<L>>,
-    token: String,
     log: L::Writer,
     asked: mpsc::Receiver<Ask>,
     /// Asked, and not begun.
@@ -47,14 +46,12 @@ impl<L: Log> Writer<L> {
     pub(crate) fn new(
         owned: Arc<Owned>,
         opening: Arc<Opening<L>>,
-        token: String,
         log: L::Writer,
         asked: mpsc::Receiver<Ask>,
     ) -> Self {
         Self {
             owned,
             opening,
-            token,
             log,
             asked,
             later: VecDeque::new(),
@@ -109,7 +106,7 @@ impl<L: Log> Writer<L> {
         }
         let (mut steps, mut bytes) = (Vec::new(), 0);
         let mut touched = HashSet::new();
-        let now = SystemTime::now();
+        let now = self.opening.log.now();
         let index = self.owned.index();
         for ask in std::mem::take(&mut self.later) {
             if ask.is_given_up() {
@@ -180,7 +177,7 @@ impl<L: Log> Writer<L> {
             told.push(step.tell);
         }
         drop(index);
-        self.owned.knows_to(next(self.owned.known_to(), places));
+        self.owned.knows(|known| known.and_written(places));
         told.into_iter().for_each(|tell| tell(Ok(())));
         self.owned.has_changed();
     }
@@ -196,8 +193,12 @@ impl<L: Log> Writer<L> {
             .for_each(|step| (step.tell)(Err(error.clone())));
         let mut backoff = Backoff::new(PAUSE.0, PAUSE.1);
         loop {
-            let from = From::Oneself(&self.token);
-            match self.opening.open(&self.owned.of, &self.token, from).await {
+            let from = From::Oneself(&self.owned.token);
+            match self
+                .opening
+                .open(&self.owned.of, &self.owned.token, from)
+                .await
+            {
                 Ok(opened) => {
                     self.go_on(opened);
                     return Ok(());
@@ -215,14 +216,14 @@ impl<L: Log> Writer<L> {
         let Opened {
             writer,
             index: mut found,
-            known_to,
+            known,
         } = opened;
         self.log = writer;
         let mut index = self.owned.index();
         found.replaces(&mut index);
         *index = found;
         drop(index);
-        self.owned.knows_to(known_to);
+        self.owned.knows(|_| known);
         self.owned.has_changed();
     }
 }
