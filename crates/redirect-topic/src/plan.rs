@@ -1,5 +1,7 @@
 //! What is written for each thing that is asked of an owner. Nothing of it has an effect before it is committed.
 
+mod operate;
+
 use std::time::SystemTime;
 
 use cdc_event::{
@@ -7,12 +9,13 @@ use cdc_event::{
 };
 use cdc_kafka::Offset;
 
+pub(crate) use self::operate::{Operated, Returning};
 use crate::entry_id::{EntryId, EntryKey, Origin};
 use crate::error::Error;
 use crate::fact::{Fact, Progress, Waits, id_of, millis};
 use crate::index::Index;
 use crate::lane::{Entry, Lane, LaneKey};
-use crate::remainder::{give_up_behind, keeps_waiting, remainders, waits};
+use crate::remainder::{give_up_behind, keeps_waiting, remainders};
 
 /// A fact about a key; `None` is a tombstone.
 pub(crate) type Write = (EntryKey, Option<Fact>);
@@ -43,27 +46,6 @@ pub(crate) enum View {
     Behind,
     /// It was dealt with, or waits, and is read again.
     DealtWith,
-}
-
-/// What came of a replay.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Operated {
-    Done,
-    /// Nothing is known of it.
-    Unknown,
-    /// It is being dealt with at this moment.
-    Busy,
-}
-
-/// A record that comes back.
-#[derive(Debug, Clone)]
-pub(crate) struct Returning {
-    pub(crate) record: Record,
-    /// As far as the record itself says.
-    pub(crate) attempts: u32,
-    pub(crate) first_failed: Option<SystemTime>,
-    /// Whether it is taken if nothing is known of it.
-    pub(crate) in_any_case: bool,
 }
 
 /// The head of a lane, as it was when it was given out.
@@ -230,77 +212,6 @@ impl Index {
         }
     }
 
-    /// See [`KeyOrder::replay`](cdc_event::KeyOrder::replay).
-    pub(crate) fn replay(&self, returning: &Returning, now: SystemTime) -> Planned<Operated> {
-        let record = &returning.record;
-        let origin = Origin::of(&record.origin, record.part.as_ref());
-        if let Some((key, id, entry)) = self.failed(&origin) {
-            if self.taken.contains(key) {
-                return Planned::nothing(Operated::Busy);
-            }
-            let progress = Progress {
-                held: false,
-                due_ms: None,
-                delays: 1,
-                ..entry.progress.clone()
-            };
-            let mut writes = self.not_begun(&id);
-            writes.push(waits(id, record, progress));
-            return Planned {
-                writes,
-                answer: Operated::Done,
-            };
-        }
-        let skipped = self.skipped_of(&origin);
-        if skipped.is_none() && !returning.in_any_case {
-            return Planned::nothing(Operated::Unknown);
-        }
-        let alone = EntryId {
-            alone: true,
-            generation: self.generation(),
-            partition: origin.partition,
-            offset: origin.offset,
-            part: origin.part,
-        };
-        if self
-            .lane_of(&alone)
-            .is_some_and(|key| self.taken.contains(key))
-        {
-            return Planned::nothing(Operated::Busy);
-        }
-        let progress = Progress {
-            attempts: returning.attempts,
-            delays: 1,
-            first_failed_ms: returning.first_failed.map(millis),
-            ..self.progress(now)
-        };
-        let mut writes: Vec<Write> = skipped.into_iter().map(|id| self.unmark(id)).collect();
-        writes.push(waits(alone, record, progress));
-        Planned {
-            writes,
-            answer: Operated::Done,
-        }
-    }
-
-    /// A record that was given up is not waited for any longer. What waits for its next attempt stays.
-    pub(crate) fn discard(&self, origin: &Origin) -> Planned<()> {
-        let mut planned = Planned::nothing(());
-        if let Some((key, id, entry)) = self.failed(origin)
-            && entry.progress.held
-            && let Some(lane) = self.lanes.get(key)
-        {
-            let record_key = key.bytes();
-            planned.writes.extend(self.not_begun(&id));
-            planned
-                .writes
-                .extend(self.dealt_with(lane, &id, record_key, false));
-        }
-        if let Some(id) = self.skipped_of(origin) {
-            planned.writes.push(self.unmark(id));
-        }
-        planned
-    }
-
     /// Removes what is remembered of records that are never read again. Whether there is more of it.
     pub(crate) fn forget(&self, committed: i64) -> Planned<bool> {
         let generation = self.generation();
@@ -325,19 +236,6 @@ impl Index {
         (entry.at == given.at).then_some((lane, entry))
     }
 
-    /// The record of this origin that failed and waits, with its lane; the newest, if the topic was made anew.
-    fn failed(&self, origin: &Origin) -> Option<(&LaneKey, EntryId, &Entry)> {
-        self.ids(origin).find_map(|id| {
-            let key = self.lane_of(&id)?;
-            let entry = self.lanes.get(key)?.entries.get(&id)?;
-            (entry.progress.attempts > 0).then_some((key, id, entry))
-        })
-    }
-
-    fn skipped_of(&self, origin: &Origin) -> Option<EntryId> {
-        self.ids(origin).find(|id| self.skipped.contains(id))
-    }
-
     /// What a record of this origin may be called, the newest first.
     pub(crate) fn ids(&self, origin: &Origin) -> impl Iterator<Item = EntryId> + use<> {
         let Origin {
@@ -359,7 +257,7 @@ impl Index {
     }
 
     /// Takes a record out. If nothing else tells that it was read, that is remembered.
-    fn dealt_with(
+    pub(super) fn dealt_with(
         &self,
         lane: &Lane,
         id: &EntryId,
@@ -389,22 +287,13 @@ impl Index {
         writes
     }
 
-    /// A gap is marked no longer; that the record was read stays known as long as it may be read again.
-    fn unmark(&self, id: EntryId) -> Write {
-        let done = |lane: &LaneKey| Fact::Done {
-            key: lane.bytes().map(<[u8]>::to_vec),
-        };
-        let fact = self.lane_of(&id).map(done);
-        (EntryKey::Entry(id), fact)
-    }
-
-    fn not_begun(&self, id: &EntryId) -> Vec<Write> {
+    pub(super) fn not_begun(&self, id: &EntryId) -> Vec<Write> {
         let begun = self.begun.contains_key(id);
         let write = || (EntryKey::Begun(id.clone()), None);
         begun.then(write).into_iter().collect()
     }
 
-    fn progress(&self, now: SystemTime) -> Progress {
+    pub(super) fn progress(&self, now: SystemTime) -> Progress {
         Progress {
             held: false,
             attempts: 0,

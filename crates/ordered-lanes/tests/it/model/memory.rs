@@ -1,5 +1,7 @@
 //! Lanes in memory: what the steps mean, said as simply as can be.
 
+mod world;
+
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, SystemTime};
@@ -9,8 +11,6 @@ use ordered_lanes::{
     Appended, Assignment, DeadHead, Epoch, Error, EventStatus, KnownLane, LaneEventId, LaneId,
     LaneStore, Lease, Next, Operated, Ownership, ParkedEvent, Remainder, Rest, TakenOver,
 };
-
-use super::World;
 
 #[derive(Default)]
 pub(crate) struct MemoryLanes(Mutex<State>);
@@ -372,30 +372,5 @@ impl LaneStore for MemoryLanes {
         let lane = state.leased(lease)?;
         (lane.due, lane.token) = (due, None);
         Ok(())
-    }
-}
-
-impl World for MemoryLanes {
-    async fn age(&self) {
-        let mut state = self.state();
-        let now = state.now;
-        for lane in state.lanes.values_mut() {
-            lane.due = lane.due.map(|_| now);
-        }
-    }
-
-    async fn leftover(&self) -> Vec<(i32, i64, &'static str)> {
-        let state = self.state();
-        let waiting = state.lanes.values().flat_map(|lane| &lane.events);
-        let all = waiting.chain(&state.dead);
-        all.map(|event| {
-            let origin = &event.event.record.origin;
-            (origin.partition, origin.offset, event.status.as_str())
-        })
-        .collect()
-    }
-
-    async fn lanes(&self) -> usize {
-        self.state().lanes.len()
     }
 }
