@@ -92,6 +92,17 @@ impl Index {
         owner.is_some_and(|owner| owner.token == token)
     }
 
+    /// Keys of which something waits since the source had another number of partitions: their next records may be in
+    /// another partition.
+    pub(crate) fn may_have_moved(&self) -> usize {
+        let count = self.of.partition_count;
+        let moved = |lane: &&Lane| {
+            let mut entries = lane.entries.values();
+            entries.any(|entry| entry.progress.partition_count != count)
+        };
+        self.lanes.values().filter(moved).count()
+    }
+
     /// How often the source was made anew.
     pub(crate) fn generation(&self) -> u32 {
         self.owner.as_ref().map_or(0, |owner| owner.generation)

@@ -11,6 +11,7 @@ use cdc_event::{
 use cdc_kafka::KafkaOptions;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
+use tracing::warn;
 
 use crate::ask::Ask;
 use crate::drain::Drain;
@@ -142,6 +143,14 @@ impl<L: Log> RedirectTopic<L> {
             known,
         } = opened;
         let newest = index.newest_offset();
+        let keys = index.may_have_moved();
+        if keys > 0 {
+            warn!(
+                partition = %index.of, keys,
+                "keys wait since the topic had another number of partitions: records of them that are in another one now \
+                 do not wait for them"
+            );
+        }
         let policy = self.settings.dead_head;
         let changed = self.registry.changed();
         let (owned, asked) = Owned::new(index, known, token, policy, changed);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use cdc_event::{
     Admission, AssignedPartition, Attempt, Fate, HeadHandler, Headers, KeyOrder, Later, NotDealt,
-    OrderDisposition, PartitionOrder, Record, Replayed, Unfinished,
+    OrderDisposition, PartitionOrder, Record, Replayed, Turn, Unfinished,
 };
 use cdc_kafka::TopicConfig;
 use ordered_lanes::DeadHead;
@@ -24,11 +24,15 @@ struct Process {
 
 /// Two processes of one group.
 async fn two_processes() -> (Process, Process) {
+    two_processes_with(settings(DeadHead::Hold)).await
+}
+
+async fn two_processes_with(settings: RedirectSettings) -> (Process, Process) {
     let topic = unique_name("redirected");
     cluster::create(&topic, 1, TopicConfig::new()).await;
     let group = unique_name("group");
     let process = || Process {
-        order: order(),
+        order: order(settings),
         partition: AssignedPartition {
             group: group.clone(),
             topic: topic.clone(),
@@ -40,15 +44,18 @@ async fn two_processes() -> (Process, Process) {
     (process(), process())
 }
 
-fn order() -> RedirectTopic {
+fn order(settings: RedirectSettings) -> RedirectTopic {
     let creation = Creation {
         replication_factor: -1,
     };
-    let settings = RedirectSettings {
-        follow: millis(50),
-        ..RedirectSettings::new(DeadHead::Hold)
-    };
     RedirectTopic::new(cluster::options(), Some(creation), settings)
+}
+
+fn settings(policy: DeadHead) -> RedirectSettings {
+    RedirectSettings {
+        follow: millis(50),
+        ..RedirectSettings::new(policy)
+    }
 }
 
 impl Process {
@@ -58,13 +65,36 @@ impl Process {
 
     fn record(&self, offset: i64, value: &str) -> Record {
         Record {
-            origin: at(&self.partition.topic, 0, offset),
+            origin: at(&self.partition.topic, self.partition.partition, offset),
             part: None,
             key: Some(b"k".to_vec()),
             value: Some(value.into()),
             headers: Headers::new(),
             timestamp_ms: None,
         }
+    }
+
+    /// Has at least so many records dealt with, which succeed.
+    async fn handled(&self, least: usize) -> Vec<Record> {
+        let (sender, mut handled) = mpsc::channel(1);
+        let stop = CancellationToken::new();
+        let stopped = Box::pin(stop.clone().cancelled_owned());
+        let heads = Arc::new(Succeeds(sender));
+        let draining = self.order.drain(&self.partition.group, heads, stopped);
+        let enough = async {
+            let mut all = Vec::new();
+            while let Some(record) = handled.recv().await {
+                all.push(record);
+                if all.len() == least {
+                    handled.close();
+                    stop.cancel();
+                }
+            }
+            all
+        };
+        let (drained, all) = soon(async { tokio::join!(draining, enough) }).await;
+        drained.unwrap();
+        all
     }
 
     fn clean_up(self) {
@@ -92,7 +122,8 @@ impl HeadHandler for Succeeds {
         head: &'a cdc_event::Head,
     ) -> Later<'a, Result<Vec<Unfinished>, NotDealt>> {
         Box::pin(async move {
-            self.0.send(head.record.clone()).await.unwrap();
+            let sent = self.0.send(head.record.clone()).await;
+            sent.map_err(|_| NotDealt::Stopped)?;
             Ok(Vec::new())
         })
     }
@@ -195,6 +226,128 @@ async fn a_record_that_was_dealt_with_is_known_until_it_is_committed() {
     let last = one.take_over().await;
     assert_eq!(last.newest_offset(), None);
     drop((owned, next, last));
+    one.clean_up();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_no_room_in_memory_is_read_again_in_its_order() {
+    const ALL: usize = 61;
+    let mut small = settings(DeadHead::Hold);
+    // Some two of them.
+    small.limits.memory = 600;
+    let (one, other) = two_processes_with(small).await;
+    let owned = one.take_over().await;
+    let at_once = left(Fate::Again(Duration::ZERO));
+    owned
+        .park(&one.record(0, "value 0"), &at_once)
+        .await
+        .unwrap();
+    for offset in 1..i64::try_from(ALL).unwrap() {
+        let record = one.record(offset, &format!("value {offset}"));
+        assert_eq!(owned.admit(&record).await.unwrap(), Admission::Parked);
+    }
+    // Half of it by the one who wrote it, and half by one who found it.
+    let mut handled = one.handled(30).await;
+    drop(owned);
+    let next = other.take_over().await;
+    handled.extend(other.handled(ALL - handled.len()).await);
+    let values = handled.into_iter().map(|record| record.value.unwrap());
+    let wanted = (0..ALL).map(|offset| format!("value {offset}").into_bytes());
+    assert!(values.eq(wanted));
+    drop(next);
+    one.clean_up();
+}
+
+/// Gives up the first that is tried, and stops; says what is to be done with each.
+struct GivesUp(mpsc::Sender<(i64, Turn)>, CancellationToken);
+
+impl HeadHandler for GivesUp {
+    fn deal<'a>(
+        &'a self,
+        head: &'a cdc_event::Head,
+    ) -> Later<'a, Result<Vec<Unfinished>, NotDealt>> {
+        Box::pin(async move {
+            let told = (head.record.origin.offset, head.turn);
+            self.0.send(told).await.unwrap();
+            self.1.cancel();
+            Ok(left(Fate::Dead))
+        })
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_behind_a_dead_head_is_given_up_by_whoever_comes_next() {
+    let (one, other) = two_processes_with(settings(DeadHead::DeadLetterLane)).await;
+    let owned = one.take_over().await;
+    let at_once = left(Fate::Again(Duration::ZERO));
+    owned.park(&one.record(0, "bad"), &at_once).await.unwrap();
+    for offset in [1, 2] {
+        owned.admit(&one.record(offset, "behind")).await.unwrap();
+    }
+    let (sender, mut dealt) = mpsc::channel(9);
+    let group = &one.partition.group;
+    let drain = async |process: &Process| {
+        let stop = CancellationToken::new();
+        let heads = Arc::new(GivesUp(sender.clone(), stop.clone()));
+        let stopped = Box::pin(stop.cancelled_owned());
+        soon(process.order.drain(group, heads, stopped))
+            .await
+            .unwrap();
+    };
+    drain(&one).await;
+    assert_eq!(dealt.recv().await, Some((0, Turn::Try)));
+    drop(owned);
+
+    let next = other.take_over().await;
+    let behind = other.record(3, "later");
+    assert_eq!(next.admit(&behind).await.unwrap(), Admission::Parked);
+    for wanted in [(1, Turn::GiveUp), (2, Turn::GiveUp), (3, Turn::Try)] {
+        drain(&other).await;
+        assert_eq!(dealt.recv().await, Some(wanted));
+    }
+    drop(next);
+    one.clean_up();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_with_more_partitions_keeps_what_waits_and_shares_the_redirect_topic() {
+    let (one, mut other) = two_processes().await;
+    let owned = one.take_over().await;
+    let at_once = left(Fate::Again(Duration::ZERO));
+    owned
+        .park(&one.record(0, "of before"), &at_once)
+        .await
+        .unwrap();
+    drop(owned);
+
+    // The redirect topic goes on with one.
+    other.partition.partition_count = 2;
+    let old = other.take_over().await;
+    let known = old.admit(&other.record(0, "of before")).await;
+    assert_eq!(known.unwrap(), Admission::DealtWith);
+    let behind = old.admit(&other.record(1, "of after")).await;
+    assert_eq!(behind.unwrap(), Admission::Parked);
+    other.partition.partition = 1;
+    let new = other.take_over().await;
+    assert_eq!(new.newest_offset(), None, "it is not taken for the other's");
+    new.park(&other.record(0, "of the new"), &at_once)
+        .await
+        .unwrap();
+    let handled = other.handled(3).await;
+    let mut found = handled.into_iter().map(|record| {
+        let value = String::from_utf8(record.value.unwrap()).unwrap();
+        (record.origin.partition, value)
+    });
+    let mut found: Vec<_> = found.by_ref().collect();
+    found.sort();
+    let wanted = [(0, "of after"), (0, "of before"), (1, "of the new")];
+    assert!(
+        found
+            .iter()
+            .map(|(partition, value)| (*partition, value.as_str()))
+            .eq(wanted)
+    );
+    drop((old, new));
     one.clean_up();
 }
 
