@@ -34,8 +34,8 @@
 //! before any later record of its key, or together with all later ones that were handled already.
 //!
 //! What it does not do: when the source gets more partitions, keys that move to another one while they wait are not
-//! kept in order with what comes there. Let them be dealt with before; whoever has keys that wait since then says so. Each partition that is owned costs two transactional
-//! producers.
+//! kept in order with what comes there. Let them be dealt with before; whoever has keys that wait since then says so. Each
+//! partition that is owned costs two transactional producers.
 //!
 //! ```no_run
 //! use cdc_kafka::KafkaOptions;

@@ -56,7 +56,10 @@ impl Index {
         }
         let skipped = self.skipped_of(&origin);
         if skipped.is_none() && !returning.in_any_case {
-            return Planned::nothing(Operated::Unknown);
+            return Planned {
+                writes: self.owned_still(),
+                answer: Operated::Unknown,
+            };
         }
         let alone = EntryId {
             alone: true,
@@ -83,6 +86,14 @@ impl Index {
             writes,
             answer: Operated::Done,
         }
+    }
+
+    /// Nothing new, which only the owner can write: that nothing is known is not for one to say who lost the partition.
+    fn owned_still(&self) -> Vec<Write> {
+        let partition = self.of.partition;
+        let owner = self.owner.clone();
+        let write = owner.map(|owner| (EntryKey::Owner { partition }, Some(Fact::Owner(owner))));
+        write.into_iter().collect()
     }
 
     /// A record that was given up is not waited for any longer. What waits for its next attempt stays.

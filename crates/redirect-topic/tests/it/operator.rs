@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cdc_event::{
-    Admission, Attempt, DeadHead, ErrorCode, Fate, HandlerError, KeyOrder, PartitionOrder,
-    Unfinished,
+    Admission, Attempt, DeadHead, ErrorCode, Fate, HandlerError, KeyOrder, OrderDisposition,
+    PartitionOrder, Replayed, Unfinished,
 };
 use order_model::Random;
 use redirect_topic::{RedirectSettings, RedirectTopic};
@@ -25,6 +25,34 @@ fn given_up() -> Vec<Unfinished> {
         fate: Fate::Dead,
         delays: 1,
     }]
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_lost_the_partition_does_not_say_that_nothing_is_known() {
+    let log = MemoryLog::new(1, 1);
+    let settings = RedirectSettings::new(DeadHead::Hold);
+    let process = || RedirectTopic::with_log(Arc::new(log.clone()), settings);
+    let (one, other) = (process(), process());
+    let source = Source::new(0, 0, &mut Random::new(1));
+    let record = source.log.iter().find(|record| record.key.is_some());
+    let record = record.unwrap();
+
+    let former = one.take_over(&source.assigned()).await.unwrap();
+    let owner = other.take_over(&source.assigned()).await.unwrap();
+    owner.park(record, &given_up()).await.unwrap();
+    // The former one has not noticed.
+    let replayed = loop {
+        match one.replay(GROUP, record, Attempt::FIRST).await {
+            Ok(replayed) => break replayed,
+            Err(error) => assert_eq!(error.disposition, OrderDisposition::Transient),
+        }
+    };
+    assert_eq!(replayed, Replayed::Taken);
+    let key = entry(id(record), None);
+    while log.waiting(|waiting| waiting.said(&key).cloned()) == Some(Said::Held) {
+        sleep(Duration::from_secs(1)).await;
+    }
+    drop((former, owner));
 }
 
 #[tokio::test(start_paused = true)]
