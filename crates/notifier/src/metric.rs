@@ -14,7 +14,7 @@ pub(crate) const CLOSED_ENDPOINTS: &str = "cdc_notify_endpoints_closed_total";
 pub(crate) const DISABLED_ENDPOINTS: &str = "cdc_notify_endpoints_disabled_total";
 /// Outcomes that came after somebody else had taken the delivery over.
 pub(crate) const FENCED: &str = "cdc_notify_fenced_outcomes_total";
-/// Failures to write outcomes down; each is tried again.
+/// Failures to write outcomes down, each of which is tried again, or requests, which are not.
 pub(crate) const STORE_ERRORS: &str = "cdc_notify_store_errors_total";
 
 /// Label: what became of a delivery; one of a dozen words.

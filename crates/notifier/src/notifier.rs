@@ -93,6 +93,7 @@ impl Notifier {
         let settling = std::iter::repeat_with(|| Settling {
             session: session(),
             owner: owner.clone(),
+            log_fails: false,
         })
         .take(OUTCOMES)
         .collect();

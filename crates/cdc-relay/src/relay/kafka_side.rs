@@ -24,6 +24,10 @@ use crate::failure::Failure;
 /// How long Kafka may take for one step of the opening, before the session starts afresh.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How long it may take to take the transactional id over, before that is begun anew: a client that asked while the
+/// cluster had no broker, as one that comes back from a pause says for a moment, has forgotten them all, and waits in vain.
+const TAKEOVER: Duration = Duration::from_secs(15);
+
 /// Between two tries.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -229,7 +233,7 @@ impl Producer {
                 let id = TransactionalId::new(format!("cdc-relay/{key}"))
                     .expect("a number and a slot name");
                 let timeout = TransactionTimeout::DEFAULT;
-                TransactionalProducer::open(&relay.kafka, relay.limits, &id, timeout, PATIENCE)
+                TransactionalProducer::open(&relay.kafka, relay.limits, &id, timeout, TAKEOVER)
                     .await
                     .map(Self::Transactional)
                     .map_err(failed)

@@ -37,6 +37,8 @@ pub(crate) struct Settlement {
 pub(crate) struct Settling {
     pub(crate) session: Session,
     pub(crate) owner: Owner,
+    /// Requests could not be kept the last time, which has been said.
+    pub(crate) log_fails: bool,
 }
 
 /// What is done, for messages.
@@ -57,27 +59,28 @@ const ARRIVED: &str = "
     RETURNING given.place";
 
 /// For those of which there is more to say. Only the holder says what became of it, with one exception: that it arrived is a fact, whoever heard it, and settles
-/// a doubt. A request is kept whoever holds its delivery; the statement may be sent twice.
+/// a doubt. The statement may be sent twice.
 const ANY: &str = "
     WITH durable AS MATERIALIZED (SELECT set_config('synchronous_commit', 'on', true) AS setting),
     given AS MATERIALIZED (
         SELECT * FROM unnest((SELECT $1), (SELECT $2), (SELECT $3), (SELECT $4), (SELECT $5), (SELECT $6), (SELECT $7),
-                             (SELECT $8), (SELECT $9)) WITH ORDINALITY
-               AS given (event_id, endpoint_id, epoch, state, status, code, excerpt, origin, milliseconds, place)),
-    settled AS (
-        UPDATE cdc.delivery AS held
-           SET state = given.state, owner = NULL, lease_until = NULL, status = given.status, code = given.code,
-               excerpt = given.excerpt, origin = given.origin, changed_at = now()
-          FROM durable, given
-         WHERE held.event_id = given.event_id AND held.endpoint_id = given.endpoint_id
-           AND (held.state = 'claimed' AND held.owner = $10 AND held.epoch = given.epoch
-                OR given.state = 'delivered' AND held.state <> 'delivered')
-        RETURNING given.place),
-    logged AS (
-        INSERT INTO cdc.attempt (event_id, endpoint_id, epoch, milliseconds, status, code, excerpt)
-        SELECT event_id, endpoint_id, epoch, milliseconds, status, code, excerpt FROM given WHERE milliseconds IS NOT NULL
-            ON CONFLICT DO NOTHING)
-    SELECT place FROM settled";
+                             (SELECT $8)) WITH ORDINALITY
+               AS given (event_id, endpoint_id, epoch, state, status, code, excerpt, origin, place))
+    UPDATE cdc.delivery AS held
+       SET state = given.state, owner = NULL, lease_until = NULL, status = given.status, code = given.code,
+           excerpt = given.excerpt, origin = given.origin, changed_at = now()
+      FROM durable, given
+     WHERE held.event_id = given.event_id AND held.endpoint_id = given.endpoint_id
+       AND (held.state = 'claimed' AND held.owner = $9 AND held.epoch = given.epoch
+            OR given.state = 'delivered' AND held.state <> 'delivered')
+    RETURNING given.place";
+
+/// A request is kept whoever holds its delivery. Apart from the outcomes, which must be written down whether this can be or
+/// not.
+const LOG: &str = "
+    INSERT INTO cdc.attempt (event_id, endpoint_id, epoch, milliseconds, status, code, excerpt)
+    SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7)
+        ON CONFLICT DO NOTHING";
 
 impl Work for Settling {
     type Item = Settlement;
@@ -113,7 +116,9 @@ impl Settling {
         let rows = if items.iter().all(Settlement::just_arrived) {
             self.arrived(items).await?
         } else {
-            self.any(items).await?
+            let rows = self.any(items).await?;
+            self.log(items).await;
+            rows
         };
         let mut settled = vec![false; items.len()];
         for row in &rows {
@@ -127,8 +132,8 @@ impl Settling {
     }
 
     async fn arrived(&mut self, items: &[Settlement]) -> Result<Vec<Row>, Error> {
-        let (events, endpoints) = keys(items);
-        let statuses = statuses(items);
+        let (events, endpoints) = keys(items.iter());
+        let statuses = statuses(items.iter());
         let parameters: [Parameter<'_>; 3] = [
             (&events, Type::TEXT_ARRAY),
             (&endpoints, Type::TEXT_ARRAY),
@@ -138,21 +143,14 @@ impl Settling {
     }
 
     async fn any(&mut self, items: &[Settlement]) -> Result<Vec<Row>, Error> {
-        let (events, endpoints) = keys(items);
+        let (events, endpoints) = keys(items.iter());
         let epochs: Vec<i64> = items.iter().map(|item| item.epoch.0).collect();
         let states: Vec<&str> = items.iter().map(|item| item.state.as_str()).collect();
-        let statuses = statuses(items);
+        let statuses = statuses(items.iter());
         let codes: Vec<Option<&str>> = items.iter().map(|item| item.code.as_deref()).collect();
         let excerpts: Vec<Option<&str>> =
             items.iter().map(|item| item.excerpt.as_deref()).collect();
         let origins: Vec<Option<&str>> = items.iter().map(|item| item.origin.as_deref()).collect();
-        let took: Vec<Option<i32>> = items
-            .iter()
-            .map(|item| {
-                item.logged
-                    .map(|took| i32::try_from(took.as_millis()).unwrap_or(i32::MAX))
-            })
-            .collect();
         let owner = &*self.owner.0;
         self.session
             .query(
@@ -167,11 +165,51 @@ impl Settling {
                     (&codes, Type::TEXT_ARRAY),
                     (&excerpts, Type::TEXT_ARRAY),
                     (&origins, Type::TEXT_ARRAY),
-                    (&took, Type::INT4_ARRAY),
                     (&owner, Type::TEXT),
                 ],
             )
             .await
+    }
+
+    /// Keeps requests, if that can be done now.
+    async fn log(&mut self, items: &[Settlement]) {
+        let logged = || items.iter().filter(|item| item.logged.is_some());
+        let took: Vec<i32> = items
+            .iter()
+            .filter_map(|item| item.logged)
+            .map(|took| i32::try_from(took.as_millis()).unwrap_or(i32::MAX))
+            .collect();
+        if took.is_empty() {
+            return;
+        }
+        let (events, endpoints) = keys(logged());
+        let epochs: Vec<i64> = logged().map(|item| item.epoch.0).collect();
+        let statuses = statuses(logged());
+        let codes: Vec<Option<&str>> = logged().map(|item| item.code.as_deref()).collect();
+        let excerpts: Vec<Option<&str>> = logged().map(|item| item.excerpt.as_deref()).collect();
+        let parameters: [Parameter<'_>; 7] = [
+            (&events, Type::TEXT_ARRAY),
+            (&endpoints, Type::TEXT_ARRAY),
+            (&epochs, Type::INT8_ARRAY),
+            (&took, Type::INT4_ARRAY),
+            (&statuses, Type::INT4_ARRAY),
+            (&codes, Type::TEXT_ARRAY),
+            (&excerpts, Type::TEXT_ARRAY),
+        ];
+        let kept = self.session.execute("keep requests", LOG, &parameters);
+        match kept.await {
+            Ok(_) => self.log_fails = false,
+            Err(error) => {
+                metrics::counter!(metric::STORE_ERRORS).increment(1);
+                if !self.log_fails {
+                    warn!(
+                        error = &error as &dyn std::error::Error,
+                        "requests and their answers cannot be kept; their outcomes are"
+                    );
+                }
+                self.log_fails = true;
+            }
+        }
     }
 }
 
@@ -182,12 +220,12 @@ impl Settlement {
     }
 }
 
-fn keys(items: &[Settlement]) -> (Vec<&str>, Vec<&str>) {
-    let keys = items.iter().map(|item| &item.key);
+fn keys<'a>(items: impl Iterator<Item = &'a Settlement>) -> (Vec<&'a str>, Vec<&'a str>) {
+    let keys = items.map(|item| &item.key);
     keys.map(|key| (&*key.event, key.endpoint.as_str())).unzip()
 }
 
-fn statuses(items: &[Settlement]) -> Vec<Option<i32>> {
-    let statuses = items.iter().map(|item| item.status);
+fn statuses<'a>(items: impl Iterator<Item = &'a Settlement>) -> Vec<Option<i32>> {
+    let statuses = items.map(|item| item.status);
     statuses.map(|status| status.map(i32::from)).collect()
 }

@@ -201,3 +201,19 @@ async fn the_newest_of_many_are_found_without_looking_at_all() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
+
+#[tokio::test]
+async fn outcomes_are_written_down_though_requests_cannot_be_kept() {
+    let stage = Stage::new().await;
+    stage.endpoint("a").await;
+    stage.endpoint("b").await;
+    let notifier = stage.notifier_with(logging(AttemptLog::All)).await;
+    stage.database.execute("DROP TABLE cdc.attempt").await;
+    stage.receiver.set("b", Behaviour::Answer(404));
+    handle(&notifier, &record("e-1")).await.unwrap_err();
+    assert_eq!(
+        stage.state("e-1", "a").await,
+        Some(DeliveryState::Delivered)
+    );
+    assert_eq!(stage.state("e-1", "b").await, Some(DeliveryState::Failed));
+}

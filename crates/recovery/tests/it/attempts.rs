@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cdc_event::{Failure, Headers};
+use cdc_event::{ErrorCode, Failure, Headers};
 use recovery::{BlockingRetry, CodePolicy, CodeRetry, DeadLetterTemplate, Error, HandlerStopped};
 
 use crate::cluster::{self, Sent, until};
@@ -153,6 +153,27 @@ async fn a_code_has_its_own_policy_and_its_own_dead_letters() {
     assert_eq!(subject.calls.count(), 1);
     assert_eq!(cluster::read(&bad).await.len(), 1);
     assert_eq!(subject.dead_letters().await.len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_error_that_changes_from_attempt_to_attempt_does_not_begin_the_count_anew() {
+    const OTHER: ErrorCode = ErrorCode::from_static("something-else");
+    let subject = Subject::new("changing", 1, fixed(10, 2), &[millis(50)]).await;
+    subject.send(&[Sent::new(0, "k", "poor")]).await;
+    let running = subject.start(|_, attempt| {
+        let code = if attempt.number.get() % 2 == 0 {
+            OTHER
+        } else {
+            FAILED
+        };
+        Reply::now(Err(Failure::transient(error(code))))
+    });
+    until("a dead letter", || running.snapshot().dead_letters == 1).await;
+    running.stop().await;
+    let calls = subject.calls.of("poor");
+    let attempts: Vec<_> = calls.iter().map(|call| call.attempt.number.get()).collect();
+    // Three in its place, one after the delay of the retry topic.
+    assert_eq!(attempts, [1, 2, 3, 4]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

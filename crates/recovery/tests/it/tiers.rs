@@ -61,6 +61,20 @@ async fn goes_through_all_tiers_never_early_and_not_much_too_late() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_turns_out_to_be_poison_in_a_retry_topic_passes_over_those_behind_it() {
+    let delays = [millis(50), millis(50), millis(50)];
+    let subject = Subject::new("late-poison", 1, BlockingRetry::None, &delays).await;
+    subject.send(&[Sent::new(0, "k", "poor")]).await;
+    let running = subject.start(|_, attempt| match attempt.number.get() {
+        1 => Reply::transient(),
+        _ => Reply::poison(),
+    });
+    until("a dead letter", || running.snapshot().dead_letters == 1).await;
+    running.stop().await;
+    assert_eq!(subject.calls.count(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn many_records_on_many_partitions_are_all_in_time() {
     const RECORDS: i32 = 100;
     let subject = Subject::new("many", 10, BlockingRetry::None, &[millis(1000)]).await;
