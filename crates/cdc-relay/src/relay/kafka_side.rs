@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How long it may take to take the transactional id over, before that is begun anew: a client that asked while the
 /// cluster had no broker, as one that comes back from a pause says for a moment, has forgotten them all, and waits in vain.
-const TAKEOVER: Duration = Duration::from_secs(15);
+const TAKEOVER: Duration = Duration::from_secs(20);
 
 /// Between two tries.
 const PAUSE: Duration = Duration::from_millis(500);
