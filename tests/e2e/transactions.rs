@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use cdc_e2e::Scenario;
+use cdc_e2e::proxy::Proxy;
 use cdc_e2e::services::Component;
 use cdc_e2e::stopwatch::Phase;
 use cdc_e2e::wait::{Look, until};
@@ -63,8 +64,12 @@ async fn a_transaction_whose_relay_dies_in_the_middle_of_it_arrives_whole() -> R
     const EVENTS: u32 = 60_000;
     let _turn = heavy::turn().await;
     let scenario = Scenario::shared().await?;
+    let proxy = Proxy::in_front_of(scenario.database().url().address()).await?;
+    let scenario = scenario.through(&proxy);
     let consumer = scenario.consumer()?;
     let relay = scenario.relay().await?;
+    // The transaction takes seconds to reach the relay, so that it is killed in the middle of it on any machine.
+    proxy.set(|behaviour| behaviour.delay = Duration::from_millis(20));
     let mut writer = scenario.writer();
     let events = Transaction::Bulk { events: EVENTS };
     writer.write(events, Entry::Insert, Phase::Rough).await?;
@@ -79,6 +84,7 @@ async fn a_transaction_whose_relay_dies_in_the_middle_of_it_arrives_whole() -> R
         left == i64::from(EVENTS),
         "{left} of {EVENTS} events are left: the relay was killed too late, or confirmed too much"
     );
+    proxy.set(|behaviour| behaviour.delay = Duration::ZERO);
     let _relay = scenario.relay().await?;
     writer.write_mix(Mix::SingleRows, 10, Phase::Rough).await?;
     consumer
