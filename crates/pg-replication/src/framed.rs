@@ -88,6 +88,11 @@ impl<S> Framed<S> {
         }
     }
 
+    /// What is under it.
+    pub(crate) fn get_ref(&self) -> &S {
+        &self.stream
+    }
+
     /// Takes the next frame if it is here completely; never waits.
     ///
     /// After an error the stream has lost its frames: every further call gives the same error.

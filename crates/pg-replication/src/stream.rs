@@ -113,6 +113,7 @@ impl ReplicationStream {
             )
             .await?;
         Ok(Self {
+            pace: Pace::new(framed.get_ref().receive_buffer()),
             framed,
             progress: Progress::new(Lsn::ZERO),
             feedback: Feedback::new(
@@ -121,7 +122,6 @@ impl ReplicationStream {
                 options.silence_limit,
                 Instant::now(),
             ),
-            pace: Pace::default(),
             server_stop: ServerStop::new(server_timeout),
             ended: false,
         })

@@ -4,6 +4,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::client::TlsStream;
@@ -24,6 +25,16 @@ impl Stream {
         let Self::Tls(stream) = self else { return None };
         let certificates = stream.get_ref().1.peer_certificates()?;
         server_end_point(certificates.first()?)
+    }
+
+    /// Bytes that the kernel keeps while nobody reads, its bookkeeping included; 0 if it does not say.
+    pub(crate) fn receive_buffer(&self) -> usize {
+        let size = match self {
+            Self::Tcp(stream) => SockRef::from(stream).recv_buffer_size(),
+            Self::Tls(stream) => SockRef::from(stream.get_ref().0).recv_buffer_size(),
+            Self::Unix(stream) => SockRef::from(stream).recv_buffer_size(),
+        };
+        size.unwrap_or(0)
     }
 }
 
