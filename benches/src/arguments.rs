@@ -24,7 +24,7 @@ pub(crate) struct Arguments {
     /// Rows in the backlog that is drained, half as many if each is a transaction [default: 1000000, with --quick 100000].
     #[arg(long)]
     rows: Option<NonZeroU32>,
-    /// How often those that are compared take turns, besides once to warm up [default: 3, with --quick 1].
+    /// How often those that are compared take turns, besides those that warm the broker up [default: 3, with --quick 1].
     #[arg(long)]
     rounds: Option<NonZeroU32>,
     /// One round with little of everything: shows that it works. The results are printed, not kept.

@@ -1,18 +1,19 @@
 //! Kafka as the benchmarks need it: topics, and what can be read in one.
 
+mod compiler;
 mod ends;
 mod reading;
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use cdc_e2e::wait::{Look, until};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
+use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
+pub(crate) use compiler::Compiler;
 pub(crate) use ends::{EndOffsets, Isolation};
 
 /// Partitions of every topic with events.
@@ -20,9 +21,6 @@ const PARTITIONS: i32 = 6;
 
 /// How long one request may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
-
-/// The most records that warm the broker up, and the size of each in bytes.
-const WARM_UP: (u32, usize) = (3_000_000, 500);
 
 /// What all clients have in common.
 pub(crate) fn client_config(brokers: &str) -> ClientConfig {
@@ -80,11 +78,6 @@ impl Topic {
         Ok(topic)
     }
 
-    /// Its name.
-    pub(crate) fn name(&self) -> &str {
-        &self.name
-    }
-
     /// All its partitions, at `offset`.
     pub(crate) fn partitions(&self, offset: Offset) -> Result<TopicPartitionList> {
         let mut partitions = TopicPartitionList::new();
@@ -116,44 +109,6 @@ impl Topic {
         }
         Ok(())
     }
-}
-
-/// Has the broker write records like the benchmark's, so that its code is compiled before anything counts.
-pub(crate) async fn warm_up(brokers: &str, rows: u32) -> Result<()> {
-    let topic = Topic::create(brokers, "warm-up").await?;
-    let produce = || produce(brokers, topic.name(), rows.saturating_mul(3).min(WARM_UP.0));
-    tokio::task::block_in_place(produce).context("warm the broker up")?;
-    topic.delete().await
-}
-
-fn produce(brokers: &str, topic: &str, records: u32) -> Result<()> {
-    let producer: ThreadedProducer<DefaultProducerContext> = client_config(brokers)
-        .set("enable.idempotence", "true")
-        // As the relay's producer: the broker checks what is compressed by other code than what is not.
-        .set("compression.type", "lz4")
-        .set("batch.size", "1000000")
-        .set("linger.ms", "1")
-        .create()?;
-    let mut payload = vec![b'x'; WARM_UP.1];
-    for n in 0..records {
-        let key = (n % 1000).to_string();
-        for (index, byte) in (0_u32..).zip(payload.iter_mut().step_by(4)) {
-            *byte = n
-                .wrapping_mul(2_654_435_761)
-                .wrapping_add(index)
-                .to_be_bytes()[0];
-        }
-        let mut record = BaseRecord::to(topic).key(&key).payload(&payload);
-        while let Err((error, back)) = producer.send(record) {
-            ensure!(
-                error == KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull),
-                error
-            );
-            producer.poll(Duration::from_millis(10));
-            record = back;
-        }
-    }
-    Ok(producer.flush(TIMEOUT)?)
 }
 
 fn admin(brokers: &str) -> Result<AdminClient<DefaultClientContext>> {

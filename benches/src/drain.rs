@@ -9,6 +9,7 @@ mod messages;
 mod reference;
 mod relay_run;
 mod relays;
+mod rounds;
 mod two_slots;
 
 use anyhow::{Context, Result};
@@ -17,6 +18,7 @@ use cdc_e2e::services::Services;
 
 use crate::arguments::Effort;
 use crate::report::Figures;
+use rounds::{Round, Rounds};
 
 #[cfg(test)]
 pub(crate) use backlog::PAYLOAD_BYTES;
@@ -24,7 +26,7 @@ pub(crate) use case::Case;
 pub(crate) use comparison::{ComparisonFigures, ComparisonRound};
 pub(crate) use figures::{DrainFigures, ModeFigures, RelayRun};
 
-/// Measures one case. Round 0 of each does not count: the broker spends it compiling.
+/// Measures one case. Its first rounds do not count: the broker spends them compiling.
 pub(crate) async fn measure(
     services: &Services,
     case: Case,
@@ -58,9 +60,9 @@ struct Bench<'a> {
 }
 
 impl Bench<'_> {
-    /// The rounds, with the first, which does not count.
+    /// All rounds that there may be need of, those that do not count with them.
     fn all_rounds(&self) -> impl Iterator<Item = u32> + use<> {
-        0..=self.rounds
+        1..=Rounds::most(self.rounds)
     }
 
     fn now(&self, doing: &str) {
@@ -68,10 +70,10 @@ impl Bench<'_> {
     }
 
     /// Says how fast one run was.
-    fn note(&self, round: u32, what: &str, rows_per_second: f64) {
-        let (case, rounds) = (self.case.name(), self.rounds);
+    fn note(&self, round: Round, what: &str, rows_per_second: f64) {
+        let case = self.case.name();
         self.progress.note(&format!(
-            "{case}, round {round} of {rounds}: {what} {rows_per_second:.0} rows/s"
+            "{case}, {round}: {what} {rows_per_second:.0} rows/s"
         ));
     }
 }

@@ -55,8 +55,6 @@ async fn measure(services: &Services, arguments: &Arguments) -> Result<Vec<Repor
     let progress = Progress::on_stdout();
     let mut reports = Vec::new();
     if suite.has(Suite::Drain) {
-        progress.now("warming up the broker");
-        broker::warm_up(services.kafka_brokers(), effort.rows).await?;
         for case in arguments.cases() {
             let figures = drain::measure(services, case, effort, &progress).await?;
             reports.push(Report::new(case.name(), &machine, figures));

@@ -111,17 +111,29 @@ impl Pid {
     /// # Errors
     /// Fails if the process has ended.
     pub fn cpu_time(self) -> Result<Duration> {
-        let stat = self.read("stat")?;
-        // The second field is the name in parentheses and may contain spaces.
-        let (_, fields) = stat
-            .rsplit_once(')')
-            .context("/proc/PID/stat has no name")?;
-        let ticks = fields
-            .split_whitespace()
-            .skip(11)
-            .take(2)
-            .map(str::parse::<u32>);
-        Ok(CLOCK_TICK * ticks.sum::<Result<u32, _>>()?)
+        let (_, time) = name_and_cpu_time(&self.read("stat")?)?;
+        Ok(time)
+    }
+
+    /// CPU time used so far by those threads that run now and whose name begins with `prefix`. Linux keeps 15
+    /// characters of a name.
+    ///
+    /// # Errors
+    /// Fails if the process has ended.
+    pub fn cpu_time_of_threads(self, prefix: &str) -> Result<Duration> {
+        let tasks = format!("/proc/{}/task", self.0);
+        let mut total = Duration::ZERO;
+        for task in std::fs::read_dir(&tasks).with_context(|| format!("read {tasks}"))? {
+            // A thread may have ended since it was listed.
+            let Ok(stat) = std::fs::read_to_string(task?.path().join("stat")) else {
+                continue;
+            };
+            let (name, time) = name_and_cpu_time(&stat)?;
+            if name.starts_with(prefix) {
+                total += time;
+            }
+        }
+        Ok(total)
     }
 
     fn status_line(self, name: &str) -> Result<Kibibytes> {
@@ -141,6 +153,19 @@ impl Pid {
     }
 }
 
+/// What `stat` in `/proc` says of a process or a thread.
+fn name_and_cpu_time(stat: &str) -> Result<(&str, Duration)> {
+    // The second field is the name in parentheses and may contain spaces.
+    let (name, fields) = stat.rsplit_once(')').context("a stat has no name")?;
+    let (_, name) = name.split_once('(').context("a stat has no name")?;
+    let ticks = fields
+        .split_whitespace()
+        .skip(11)
+        .take(2)
+        .map(str::parse::<u32>);
+    Ok((name, CLOCK_TICK * ticks.sum::<Result<u32, _>>()?))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -156,6 +181,19 @@ mod tests {
         while this.cpu_time().unwrap() < before + Duration::from_millis(20) {
             sum = std::hint::black_box(sum + 1);
         }
+    }
+
+    #[test]
+    fn tells_the_time_of_threads_by_their_names() {
+        let this = Pid(std::process::id());
+        let busy = std::thread::Builder::new().name("busy one".to_owned());
+        let used = busy.spawn(move || {
+            while this.cpu_time_of_threads("busy").unwrap() < Duration::from_millis(20) {
+                std::hint::black_box(());
+            }
+            this.cpu_time_of_threads("idle").unwrap()
+        });
+        assert_eq!(used.unwrap().join().unwrap(), Duration::ZERO);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use anyhow::Result;
 
 use super::backlog::{Backlog, Form};
 use super::figures::{DrainFigures, Round};
+use super::rounds::Rounds;
 use super::{Bench, reference, relay_run};
 use crate::outbox::{Delivery, Outbox, Stream};
 use crate::report::Figures;
@@ -33,8 +34,9 @@ impl Bench<'_> {
                 self.now(&format!("filling, {rows} rows"));
             })
             .await?;
-        let mut rounds = Vec::new();
-        for (round, slots) in self.all_rounds().zip(slots) {
+        let (mut order, mut rounds) = (Rounds::new(self.services, self.rounds)?, Vec::new());
+        for slots in slots {
+            let Some(round) = order.next()? else { break };
             self.now("pg_recvlogical");
             let reference = reference::run(&outbox, &slots.reference, &filled).await?;
             self.note(round, "pg_recvlogical", reference.rows_per_second);
@@ -46,7 +48,7 @@ impl Bench<'_> {
             let streams = [slots.exactly_once];
             let exactly_once = relay_run::run(self.services, &outbox, &streams, &filled).await?;
             self.note(round, "exactly once", exactly_once.rows_per_second);
-            if round > 0 {
+            if round.counts() {
                 rounds.push(Round {
                     reference,
                     at_least_once,

@@ -4,6 +4,7 @@ use anyhow::Result;
 
 use super::backlog::{Backlog, Filled, Form};
 use super::comparison::{ComparisonFigures, ComparisonRound, Pair};
+use super::rounds::{Round, Rounds};
 use super::{Bench, relay_run};
 use crate::outbox::{Delivery, Outbox, Stream};
 use crate::report::Figures;
@@ -21,14 +22,12 @@ impl Bench<'_> {
         // One after the other: the slots of the second begin behind the log of the first.
         let rows = self.side(Form::Row).await?;
         let messages = self.side(Form::Message).await?;
-        let mut rounds = Vec::new();
-        for (round, streams) in self
-            .all_rounds()
-            .zip(rows.streams.iter().zip(&messages.streams))
-        {
+        let (mut order, mut rounds) = (Rounds::new(self.services, self.rounds)?, Vec::new());
+        for streams in rows.streams.iter().zip(&messages.streams) {
+            let Some(round) = order.next()? else { break };
             let baseline = self.drain(round, "rows", &rows, streams.0).await?;
             let candidate = self.drain(round, "messages", &messages, streams.1).await?;
-            if round > 0 {
+            if round.counts() {
                 rounds.push(ComparisonRound {
                     baseline,
                     candidate,
@@ -76,7 +75,7 @@ impl Bench<'_> {
 
     async fn drain(
         &self,
-        round: u32,
+        round: Round,
         what: &str,
         side: &Side,
         stream: &Stream,

@@ -4,6 +4,7 @@ use anyhow::Result;
 
 use super::backlog::{Backlog, Form};
 use super::comparison::{ComparisonFigures, ComparisonRound, Pair};
+use super::rounds::Rounds;
 use super::{Bench, relay_run};
 use crate::outbox::{Delivery, Half, Outbox, Stream};
 use crate::report::Figures;
@@ -37,15 +38,16 @@ impl Bench<'_> {
                 self.now(&format!("filling, {rows} rows"));
             })
             .await?;
-        let mut rounds = Vec::new();
-        for (round, slots) in self.all_rounds().zip(slots) {
+        let (mut order, mut rounds) = (Rounds::new(self.services, self.rounds)?, Vec::new());
+        for slots in slots {
+            let Some(round) = order.next()? else { break };
             self.now("one slot");
             let baseline = relay_run::run(self.services, &outbox, &[slots.one], &filled).await?;
             self.note(round, "one slot", baseline.rows_per_second);
             self.now("two slots");
             let candidate = relay_run::run(self.services, &outbox, &slots.two, &filled).await?;
             self.note(round, "two slots", candidate.rows_per_second);
-            if round > 0 {
+            if round.counts() {
                 rounds.push(ComparisonRound {
                     baseline,
                     candidate,

@@ -153,7 +153,11 @@ impl Instance {
         Ok(())
     }
 
-    fn pid(&self, component: Component) -> Result<Pid> {
+    /// The process of a component; of PostgreSQL the postmaster.
+    ///
+    /// # Errors
+    /// Fails if it does not run.
+    pub fn pid(&self, component: Component) -> Result<Pid> {
         let file = self.dir.join(component.name()).join("pid");
         let text = std::fs::read_to_string(file)
             .with_context(|| format!("{} is down", component.name()))?;
