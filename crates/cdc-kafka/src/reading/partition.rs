@@ -7,7 +7,7 @@ use std::time::Duration;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use tokio_util::sync::CancellationToken;
 
-use super::reader::{Reader, Wanted, client, refused};
+use super::reader::{Reader, Span, Wanted, client, refused};
 use super::scan::ScannedRecord;
 use crate::client::BrokerReports;
 use crate::error::Error;
@@ -74,6 +74,40 @@ impl PartitionLog {
         &self,
         partition: &TopicPartition,
         from: Offset,
+        collected: T,
+        visit: impl FnMut(&mut T, ScannedRecord<'_>) -> ControlFlow<()> + Send + 'static,
+    ) -> Result<(T, Offset), Error> {
+        let span = |reader: &Reader, partition: &TopicPartition| {
+            reader.span_once_known(&partition.topic, partition.partition)
+        };
+        self.read_span(partition, from, span, collected, visit)
+            .await
+    }
+
+    /// As [`read`](Self::read), up to the first transaction that is open at the call: none is waited for.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read).
+    pub async fn read_settled<T: Send + 'static>(
+        &self,
+        partition: &TopicPartition,
+        from: Offset,
+        collected: T,
+        visit: impl FnMut(&mut T, ScannedRecord<'_>) -> ControlFlow<()> + Send + 'static,
+    ) -> Result<(T, Offset), Error> {
+        let span = |reader: &Reader, partition: &TopicPartition| {
+            reader.settled_span_once_known(&partition.topic, partition.partition)
+        };
+        self.read_span(partition, from, span, collected, visit)
+            .await
+    }
+
+    async fn read_span<T: Send + 'static>(
+        &self,
+        partition: &TopicPartition,
+        from: Offset,
+        span: impl FnOnce(&Reader, &TopicPartition) -> Result<Span, Error> + Send + 'static,
         mut collected: T,
         mut visit: impl FnMut(&mut T, ScannedRecord<'_>) -> ControlFlow<()> + Send + 'static,
     ) -> Result<(T, Offset), Error> {
@@ -82,7 +116,7 @@ impl PartitionLog {
         let _cancel_on_drop = cancel.clone().drop_guard();
         let read = move || {
             let reader = Reader::new(options, Wanted::UntilCancelled(cancel))?;
-            let mut span = reader.span_once_known(&partition.topic, partition.partition)?;
+            let mut span = span(&reader, &partition)?;
             span.start = span.start.max(from.0);
             reader.read(&partition.topic, &[span], |message| {
                 visit(&mut collected, ScannedRecord(message))

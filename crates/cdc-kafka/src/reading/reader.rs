@@ -94,8 +94,36 @@ impl Reader {
 
     /// As [`spans`](Self::spans) of one partition, and waits for the topic too.
     pub(super) fn span_once_known(&self, topic: &str, partition: Partition) -> Result<Span, Error> {
+        self.once_known(topic, || self.span(topic, partition))
+    }
+
+    /// As [`span_once_known`](Self::span_once_known), up to the first transaction that is open now: none is waited for.
+    pub(super) fn settled_span_once_known(
+        &self,
+        topic: &str,
+        partition: Partition,
+    ) -> Result<Span, Error> {
+        self.once_known(topic, || {
+            let ask = || {
+                self.committed
+                    .fetch_watermarks(topic, partition.0, QUESTION)
+            };
+            let (start, end) = self.insist(topic, ask)?;
+            Ok(Span {
+                partition,
+                start,
+                end,
+            })
+        })
+    }
+
+    fn once_known(
+        &self,
+        topic: &str,
+        ask: impl Fn() -> Result<Span, Error>,
+    ) -> Result<Span, Error> {
         loop {
-            match self.span(topic, partition) {
+            match ask() {
                 // librdkafka says of a partition what it has not heard of its topic yet.
                 Err(Error::Topic { code, .. })
                     if is_unknown(code.get())

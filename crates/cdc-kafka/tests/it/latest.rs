@@ -12,9 +12,13 @@ use crate::transmitter::{Transmitter, unique_id};
 
 async fn newest(topic: &str, key: &str) -> Latest {
     let options = KafkaOptions::new(brokers());
-    latest(&options, topic, key.as_bytes(), DEADLINE)
+    latest(&options, topic, key.as_bytes(), no_other, DEADLINE)
         .await
         .unwrap()
+}
+
+fn no_other(_: &[u8]) -> bool {
+    false
 }
 
 fn value(text: &str) -> Latest {
@@ -56,6 +60,39 @@ async fn finds_the_newest_value_of_each_key() {
     ] {
         assert_eq!(newest(&topic.name, key).await, expected, "{key}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_key_without_a_value_another_one_does() {
+    let topic = TestTopic::create("other", 2).await;
+    let options = KafkaOptions::new(brokers());
+    let other = |key: &[u8]| key.ends_with(b"/slot");
+    let newest = async |key: &[u8]| latest(&options, &topic.name, key, other, DEADLINE).await;
+    assert_eq!(newest(b"1/slot").await.unwrap(), Latest::Absent);
+    let mut sender = sender();
+    let old = OutgoingRecord {
+        timestamp: Some(TimestampMillis(1_000)),
+        ..record(&topic.name, b"2/slot", b"old")
+    };
+    sender.send(old).await;
+    for (key, value) in [("3/slot", "new"), ("4/slot", "gone"), ("5/another", "5")] {
+        sender
+            .send(record(&topic.name, key.as_bytes(), value.as_bytes()))
+            .await;
+    }
+    let tombstone = OutgoingRecord {
+        value: None,
+        ..record(&topic.name, b"4/slot", b"")
+    };
+    sender.send(tombstone).await;
+    sender.drain().await;
+    let found = Latest::Other {
+        key: b"3/slot".to_vec(),
+        value: b"new".to_vec(),
+    };
+    assert_eq!(newest(b"1/slot").await.unwrap(), found, "never there");
+    assert_eq!(newest(b"4/slot").await.unwrap(), found, "no more there");
+    assert_eq!(newest(b"2/slot").await.unwrap(), value("old"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -149,7 +186,7 @@ async fn waits_for_the_open_transaction_of_another_that_hides_a_committed_value(
     let options = KafkaOptions::new(brokers());
     let patience = Duration::from_millis(600);
     let started = Instant::now();
-    let error = latest(&options, &topic.name, b"key", patience).await;
+    let error = latest(&options, &topic.name, b"key", no_other, patience).await;
     let error = error.unwrap_err();
     assert!(started.elapsed() >= patience, "{error:?}");
     assert!(matches!(error, Error::Unreachable { .. }), "{error:?}");
@@ -167,7 +204,9 @@ async fn gives_up_in_time_on_a_cluster_that_is_not_there() {
     let options = KafkaOptions::new("127.0.0.1:1");
     let patience = Duration::from_millis(300);
     let started = Instant::now();
-    let error = latest(&options, "t", b"key", patience).await.unwrap_err();
+    let error = latest(&options, "t", b"key", no_other, patience)
+        .await
+        .unwrap_err();
     assert!(started.elapsed() < Duration::from_secs(5), "{error:?}");
     assert!(error.to_string().contains("127.0.0.1:1"), "{error}");
     assert_eq!(error.disposition(), Disposition::Transient);

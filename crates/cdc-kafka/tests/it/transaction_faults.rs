@@ -67,11 +67,11 @@ impl Dutiful {
         let open = TransactionalProducer::open(&kafka.options, limits, id, timeout, DEADLINE);
         let producer = open.await.unwrap();
         let key = id.as_str().as_bytes();
-        let checkpoint = latest(&kafka.options, CHECKPOINTS, key, DEADLINE).await;
+        let checkpoint = latest(&kafka.options, CHECKPOINTS, key, |_| false, DEADLINE).await;
         let checkpoint = match checkpoint.unwrap() {
             Latest::Value(value) => u32::from_be_bytes(value.try_into().unwrap()),
             Latest::Absent => 0,
-            Latest::MissingTopic => panic!("it was created"),
+            Latest::MissingTopic | Latest::Other { .. } => panic!("it was created"),
         };
         (producer, checkpoint)
     }

@@ -1,15 +1,13 @@
 //! Kafka's side of a session: the producer, and what the checkpoint topic remembers.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use cdc_kafka::{
     Latest, OrderedProducer, TransactionTimeout, TransactionalId, TransactionalProducer, latest,
-    scan,
 };
 use pg_replication::pgoutput::Xid;
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 
 use super::Relay;
 use super::checkpoint::{Checkpoint, CheckpointKey};
@@ -47,7 +45,8 @@ pub(super) struct KafkaSide {
     producer: Producer,
     key: CheckpointKey,
     pub(super) checkpoint: Option<Checkpoint>,
-    /// Another server of whose slot with this name there is a checkpoint, if there is none of this one's.
+    /// Another server of whose slot with this name there is a checkpoint, if there is none of this one's, which may have
+    /// taken its place.
     pub(super) elsewhere: Option<Elsewhere>,
 }
 
@@ -61,11 +60,12 @@ impl KafkaSide {
         key: CheckpointKey,
     ) -> Result<Self, RelayError> {
         let topic = relay.config.relay.checkpoint_topic.as_str();
+        let complaints = Complaints::default();
         loop {
             // Side by side: with the topic there, to look for it costs no time of its own. It is also what says soon
             // that Kafka is away.
-            let look = topics.find_checkpoints(topic);
-            let ((), opened) = tokio::try_join!(look, Self::insist(relay, &key))?;
+            let look = topics.find_checkpoints(topic, &complaints);
+            let ((), opened) = tokio::try_join!(look, Self::insist(relay, &key, &complaints))?;
             // The topic was made just now, or the cluster is just starting and denies topics that it has.
             if let Some(side) = opened {
                 return Ok(side);
@@ -74,8 +74,11 @@ impl KafkaSide {
     }
 
     /// Tries until Kafka answers; `None` if it has no topic for checkpoints.
-    async fn insist(relay: &Relay, key: &CheckpointKey) -> Result<Option<Self>, RelayError> {
-        let mut complaints = Complaints::default();
+    async fn insist(
+        relay: &Relay,
+        key: &CheckpointKey,
+        complaints: &Complaints,
+    ) -> Result<Option<Self>, RelayError> {
         let mut login_refused = false;
         loop {
             let error = match Self::connect(relay, key).await {
@@ -96,13 +99,16 @@ impl KafkaSide {
     async fn connect(relay: &Relay, key: &CheckpointKey) -> Result<Option<Self>, RelayError> {
         let producer = Producer::open(relay, key).await?;
         let topic = relay.config.relay.checkpoint_topic.as_str();
-        let read = |source| RelayError::Kafka {
+        let same_slot = {
+            let key = key.clone();
+            move |other: &[u8]| key.same_slot_elsewhere(other).is_some()
+        };
+        let name = key.to_string();
+        let found = latest(&relay.kafka, topic, name.as_bytes(), same_slot, PATIENCE);
+        let found = found.await.map_err(|source| RelayError::Kafka {
             doing: "read the checkpoint",
             source,
-        };
-        let found = latest(&relay.kafka, topic, key.to_string().as_bytes(), PATIENCE)
-            .await
-            .map_err(read)?;
+        })?;
         let (checkpoint, elsewhere) = match found {
             Latest::Value(json) => {
                 let checkpoint =
@@ -112,8 +118,12 @@ impl KafkaSide {
                     })?;
                 (Some(checkpoint), None)
             }
+            Latest::Other { key: other, value } => {
+                let system_id = key.same_slot_elsewhere(&other);
+                (None, system_id.map(|id| Elsewhere::new(id, &value)))
+            }
+            Latest::Absent => (None, None),
             Latest::MissingTopic => return Ok(None),
-            Latest::Absent => (None, same_slot_elsewhere(relay, key).await.map_err(read)?),
         };
         Ok(Some(Self {
             producer,
@@ -194,27 +204,6 @@ impl KafkaSide {
         let topic = Arc::from(relay.config.relay.checkpoint_topic.as_str());
         Checkpoints::new(topic, &self.key, durable, horizon)
     }
-}
-
-/// Another server of whose slot with this name there is a checkpoint: this one may have taken its place.
-async fn same_slot_elsewhere(
-    relay: &Relay,
-    key: &CheckpointKey,
-) -> Result<Option<Elsewhere>, cdc_kafka::Error> {
-    let cancel = CancellationToken::new();
-    let _stop = cancel.clone().drop_guard();
-    let (key, found) = (key.clone(), Arc::new(Mutex::new(None)));
-    let noted = Arc::clone(&found);
-    let topic = relay.config.relay.checkpoint_topic.clone();
-    scan(&relay.kafka, &[topic], cancel, move |record| {
-        if let Some(system_id) = record.key().and_then(|text| key.same_slot_elsewhere(text)) {
-            *noted.lock().unwrap_or_else(PoisonError::into_inner) =
-                record.value().map(|json| Elsewhere::new(system_id, json));
-        }
-    })
-    .await?;
-    let found = *found.lock().unwrap_or_else(PoisonError::into_inner);
-    Ok(found)
 }
 
 impl Producer {

@@ -239,7 +239,7 @@ impl RelaySession<'_> {
 
 /// Stores the event, however long the store is away.
 async fn store(relay: &Relay, event: &NewFailedEvent) -> Result<(), RelayError> {
-    let mut complaints = Complaints::default();
+    let complaints = Complaints::default();
     loop {
         let stored = async {
             let mut store = FailedEvents::connect(&relay.store).await?;

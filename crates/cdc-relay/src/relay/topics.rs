@@ -47,7 +47,9 @@ impl<'a> TopicFinder<'a> {
     /// Finds or creates the topic, however long Kafka is away.
     pub(super) async fn find(&self, topic: &str) -> Result<(), RelayError> {
         let settings = self.relay.topics;
-        self.find_with(topic, settings, TopicConfig::new()).await
+        let complaints = Complaints::default();
+        self.find_with(topic, settings, TopicConfig::new(), &complaints)
+            .await
     }
 
     async fn find_with(
@@ -55,9 +57,9 @@ impl<'a> TopicFinder<'a> {
         topic: &str,
         settings: TopicSettings,
         config: TopicConfig,
+        complaints: &Complaints,
     ) -> Result<(), RelayError> {
         let relay = self.relay;
-        let mut complaints = Complaints::default();
         let mut login_refused = false;
         let mut timeout = FIRST_TIMEOUT;
         loop {
@@ -85,12 +87,16 @@ impl<'a> TopicFinder<'a> {
     }
 
     /// As [`find`](Self::find), for the topic of the checkpoints.
-    pub(super) async fn find_checkpoints(&self, topic: &str) -> Result<(), RelayError> {
+    pub(super) async fn find_checkpoints(
+        &self,
+        topic: &str,
+        complaints: &Complaints,
+    ) -> Result<(), RelayError> {
         let settings = TopicSettings {
             partitions: 1,
             ..self.relay.topics
         };
-        self.find_with(topic, settings, TopicConfig::compacted())
+        self.find_with(topic, settings, TopicConfig::compacted(), complaints)
             .await
             .map_err(|error| match error {
                 RelayError::TopicMissing { topic } => RelayError::CheckpointTopicMissing { topic },
