@@ -43,6 +43,30 @@ pub enum Error {
         /// What is set.
         policy: String,
     },
+    /// It is not the topic that records were written to: it has fewer partitions than it had.
+    #[error(
+        "the redirect topic {topic:?} has {partitions} partitions, and its records are spread over {used}"
+    )]
+    Shrunk {
+        /// The redirect topic.
+        topic: String,
+        /// How many it has.
+        partitions: i32,
+        /// How many its records are spread over.
+        used: i32,
+    },
+    /// Partitions were added, and then records of one source partition were written to two of them. Which came first is
+    /// not known.
+    #[error(
+        "records of the redirect topic {topic:?}, which has {partitions} partitions, are where no number of partitions \
+         up to that puts them"
+    )]
+    Scattered {
+        /// The redirect topic.
+        topic: String,
+        /// How many it has.
+        partitions: i32,
+    },
     /// A record of the redirect topic that another version wrote, or somebody else.
     #[error(
         "the record {key:?} in partition {partition} of {topic:?} cannot be understood: {reason}"
@@ -105,6 +129,8 @@ impl Error {
             Self::Superseded(_) => OrderDisposition::Superseded,
             Self::Missing { .. }
             | Self::NotCompacted { .. }
+            | Self::Shrunk { .. }
+            | Self::Scattered { .. }
             | Self::Unreadable { .. }
             | Self::Lost(_)
             | Self::NotOfPartition { .. } => OrderDisposition::Permanent,

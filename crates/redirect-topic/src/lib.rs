@@ -21,6 +21,9 @@
 //! owner, even one that was only asleep, and ends what it left open. Then it reads its partition to the end, and only after
 //! that is anything admitted. So "this key does not wait" is never a guess.
 //!
+//! Which of its partitions belongs to one of the source is decided at the first use, and stands in it. Partitions that it
+//! gets later stay empty: nothing that waits is looked for where it is not.
+//!
 //! A record that was dealt with stays marked as long as it may be read again, that is until the group's offset has passed
 //! it. Only the last one of a key needs the mark.
 //!
@@ -60,6 +63,7 @@ mod key_order;
 mod known;
 mod lane;
 mod lane_run;
+mod layout;
 mod log;
 mod memory;
 mod metric;

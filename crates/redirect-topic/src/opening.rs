@@ -11,6 +11,7 @@ use crate::fact::{Fact, Owner};
 use crate::index::{Index, Source};
 use crate::kafka_log::redirect_topic;
 use crate::known::Known;
+use crate::layout::Layout;
 use crate::log::{AppendError, Log, LogRecord, LogWriter, SourcePartition};
 use crate::memory::Memory;
 use crate::settings::RedirectLimits;
@@ -116,6 +117,9 @@ pub(crate) fn understood(
         key: String::from_utf8_lossy(key).into_owned(),
         reason,
     };
+    if Layout::is_about(&record.key) {
+        return Ok(None);
+    }
     let Some(key) = EntryKey::parse(&record.key) else {
         return Err(unreadable(&record.key, "its key is none of ours".into()));
     };

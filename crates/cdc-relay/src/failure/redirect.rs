@@ -41,6 +41,30 @@ impl Failure {
                 );
                 Self::new(ErrorCode::KafkaRefused, what, remedy).caused_by(error)
             }
+            Error::Shrunk {
+                ref topic,
+                partitions,
+                used,
+            } => {
+                let what = format!(
+                    "the redirect topic {topic:?} has {partitions} partitions, and its records are spread over {used}: it \
+                     was made anew"
+                );
+                let remedy = format!("kafka-topics.sh --alter --topic {topic} --partitions {used}");
+                Self::new(ErrorCode::ConsumerStopped, what, remedy).caused_by(error)
+            }
+            Error::Scattered {
+                ref topic,
+                partitions,
+            } => {
+                let what = format!(
+                    "partitions were added to the redirect topic {topic:?} while records waited in it, and now that it has \
+                     {partitions}, records of one partition wait in two"
+                );
+                let remedy = "deal by hand with what waits there (kafka-console-consumer.sh shows it), delete the topic, and \
+                              start again";
+                Self::new(ErrorCode::ConsumerStopped, what, remedy).caused_by(error)
+            }
             Error::Unreadable { .. } => Self::new(
                 ErrorCode::ConsumerStopped,
                 "a redirect topic has a record that this version cannot read",

@@ -127,15 +127,16 @@ impl<H: Handler> Worker<H> {
                     self.held_bytes += self.batch.iter().map(FetchedRecord::size).sum::<usize>();
                     self.ahead.extend(self.batch.drain(..));
                 }
-                () = sleep(wait.unwrap_or(LONGEST_NAP)) => {}
+                () = sleep(wait.unwrap_or_default()), if wait.is_some() => {}
             }
         }
     }
 
     /// Gives records to the handler as they are due; how long to wait for the next, if one was fetched that is not due.
     fn feed(&mut self) -> Result<Option<Duration>, Error> {
+        // One look at the clock for all: they have been fetched by now, and giving them to the handler takes no time.
+        let now = SystemTime::now();
         while let Some(first) = self.ahead.front() {
-            let now = SystemTime::now();
             if let Some(tier) = self.context.tier {
                 let delay = self.context.shared.plan.delay_of(tier);
                 let is_new = self.due.is_none();

@@ -146,13 +146,24 @@ async fn a_code_has_its_own_policy_and_its_own_dead_letters() {
         .clone()
         .with_code(FAILED, policy)
         .unwrap();
-    subject.send(&[Sent::new(0, "k", "poor")]).await;
-    let running = subject.start(|_, _| Reply::transient());
-    until("a dead letter", || running.snapshot().dead_letters == 1).await;
+    subject
+        .send(&[Sent::new(0, "k", "poor"), Sent::new(0, "k", "other")])
+        .await;
+    let running = subject.start(|record, _| {
+        if text(record) == "poor" {
+            Reply::transient()
+        } else {
+            let error = error(ErrorCode::from_static("without-a-policy"));
+            Reply::now(Err(Failure::transient(error)))
+        }
+    });
+    until("both are dead", || running.snapshot().dead_letters == 2).await;
     running.stop().await;
-    assert_eq!(subject.calls.count(), 1);
-    assert_eq!(cluster::read(&bad).await.len(), 1);
-    assert_eq!(subject.dead_letters().await.len(), 0);
+    let attempts = ["poor", "other"].map(|value| subject.calls.of(value).len());
+    assert_eq!(attempts, [1, 4]);
+    let letters = [cluster::read(&bad).await, subject.dead_letters().await];
+    let letters = letters.map(|letters| letters.iter().map(Sent::text).collect::<Vec<_>>());
+    assert_eq!(letters, [["poor"], ["other"]]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -71,6 +71,17 @@ pub(crate) fn options() -> KafkaOptions {
     KafkaOptions::new(brokers())
 }
 
+/// Whose members notice each other at once.
+pub(crate) fn quick(mut options: KafkaOptions) -> KafkaOptions {
+    for (name, value) in [
+        ("heartbeat.interval.ms", "100"),
+        ("session.timeout.ms", "6000"),
+    ] {
+        options.consumer.insert(name.into(), value.into());
+    }
+    options
+}
+
 fn brokers() -> String {
     const NAME: &str = "KAFKA_BROKERS";
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../.services/env");
@@ -96,11 +107,21 @@ pub(crate) fn unique_name(label: &str) -> String {
 }
 
 pub(crate) async fn create(topic: &str, partitions: i32, config: TopicConfig) {
+    create_on(&options(), topic, partitions, config).await;
+}
+
+/// As [`create`], on another cluster.
+pub(crate) async fn create_on(
+    options: &KafkaOptions,
+    topic: &str,
+    partitions: i32,
+    config: TopicConfig,
+) {
     let settings = TopicSettings {
         partitions,
         replication_factor: -1,
     };
-    let topics = Topics::new(options(), DEADLINE);
+    let topics = Topics::new(options.clone(), DEADLINE);
     topics
         .ensure_with(&[topic.to_owned()], settings, config)
         .await
@@ -118,6 +139,17 @@ pub(crate) async fn partitions(topic: &str) -> Option<usize> {
         cdc_kafka::TopicInfo::Present { partitions, .. } => Some(partitions),
         cdc_kafka::TopicInfo::Missing { .. } => None,
     }
+}
+
+/// Waits until the brokers say that a topic has this many partitions.
+pub(crate) async fn until_partitions(topic: &str, count: i32) {
+    let count = usize::try_from(count).unwrap();
+    let waited = async {
+        while partitions(topic).await != Some(count) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    soon(waited).await;
 }
 
 /// Sends records in their order and waits until they are there.
@@ -167,6 +199,11 @@ fn take(producer: &OrderedProducer, into: &mut Vec<cdc_kafka::Delivery>) -> usiz
 
 /// Everything that a topic holds.
 pub(crate) async fn read(topic: &str) -> Vec<Sent> {
+    read_on(&options(), topic).await
+}
+
+/// As [`read`], on another cluster.
+pub(crate) async fn read_on(options: &KafkaOptions, topic: &str) -> Vec<Sent> {
     let records = Arc::new(Mutex::new(Vec::new()));
     let collected = Arc::clone(&records);
     let visit = move |record: cdc_kafka::ScannedRecord<'_>| {
@@ -183,7 +220,7 @@ pub(crate) async fn read(topic: &str) -> Vec<Sent> {
         });
     };
     soon(scan(
-        &options(),
+        options,
         &[topic.to_owned()],
         CancellationToken::new(),
         visit,
@@ -198,7 +235,16 @@ pub(crate) async fn read(topic: &str) -> Vec<Sent> {
 
 /// Where a group stands, by partition; 0 where it has committed nothing.
 pub(crate) async fn committed(group: &str, topic: &str) -> BTreeMap<i32, i64> {
-    let lags = group_lag(&options(), group, &[topic.to_owned()], DEADLINE)
+    committed_on(&options(), group, topic).await
+}
+
+/// As [`committed`], on another cluster.
+pub(crate) async fn committed_on(
+    options: &KafkaOptions,
+    group: &str,
+    topic: &str,
+) -> BTreeMap<i32, i64> {
+    let lags = group_lag(options, group, &[topic.to_owned()], DEADLINE)
         .await
         .unwrap();
     lags.into_iter()
@@ -211,31 +257,55 @@ pub(crate) async fn committed(group: &str, topic: &str) -> BTreeMap<i32, i64> {
         .collect()
 }
 
+/// Adds partitions to a topic, so that it has `count`.
+pub(crate) fn grow(topic: &str, count: i32) {
+    const CREATE_PARTITIONS: i16 = 37;
+    let mut request = 1_i32.to_be_bytes().to_vec();
+    request.extend(text(topic));
+    request.extend(count.to_be_bytes());
+    // Kafka chooses where they are.
+    request.extend((-1_i32).to_be_bytes());
+    request.extend(TIMEOUT_MS.to_be_bytes());
+    request.push(0);
+    let answer = ask(CREATE_PARTITIONS, 0, &request).unwrap();
+    // The id of the request, how long it was throttled, one topic with its name, then the code of its error.
+    let code = &answer[4 + 4 + 4 + 2 + topic.len()..][..2];
+    assert_eq!(code, [0, 0], "{topic}");
+}
+
 /// Deletes topics; those that are not there are no failure.
 pub(crate) fn delete(topics: &[String]) {
     const DELETE_TOPICS: i16 = 20;
-    const VERSION: i16 = 1;
-    const TIMEOUT_MS: i32 = 10_000;
-    let text = |text: &str| {
-        let length = i16::try_from(text.len()).unwrap().to_be_bytes();
-        [&length[..], text.as_bytes()].concat()
-    };
-    let mut request = Vec::new();
-    request.extend(DELETE_TOPICS.to_be_bytes());
-    request.extend(VERSION.to_be_bytes());
-    request.extend(1_i32.to_be_bytes());
-    request.extend(text("it"));
-    request.extend(i32::try_from(topics.len()).unwrap().to_be_bytes());
+    let count = i32::try_from(topics.len()).unwrap();
+    let mut request = count.to_be_bytes().to_vec();
     topics.iter().for_each(|topic| request.extend(text(topic)));
     request.extend(TIMEOUT_MS.to_be_bytes());
-    let exchange = || -> std::io::Result<()> {
-        let brokers = brokers();
-        let mut broker = TcpStream::connect(brokers.split(',').next().unwrap_or_default())?;
-        broker.set_read_timeout(Some(DEADLINE))?;
-        broker.write_all(&i32::try_from(request.len()).unwrap().to_be_bytes())?;
-        broker.write_all(&request)?;
-        broker.read_exact(&mut [0; 4])
-    };
     // What is left behind is no reason to fail the test that used it.
-    drop(exchange());
+    drop(ask(DELETE_TOPICS, 1, &request));
+}
+
+/// For what is asked of Kafka without a client.
+const TIMEOUT_MS: i32 = 10_000;
+
+fn text(text: &str) -> Vec<u8> {
+    let length = i16::try_from(text.len()).unwrap().to_be_bytes();
+    [&length[..], text.as_bytes()].concat()
+}
+
+/// Asks a broker, and gives its answer without the length.
+fn ask(what: i16, version: i16, request: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut message = [what.to_be_bytes(), version.to_be_bytes()].concat();
+    message.extend(1_i32.to_be_bytes());
+    message.extend(text("it"));
+    message.extend(request);
+    let brokers = brokers();
+    let mut broker = TcpStream::connect(brokers.split(',').next().unwrap_or_default())?;
+    broker.set_read_timeout(Some(DEADLINE))?;
+    broker.write_all(&i32::try_from(message.len()).unwrap().to_be_bytes())?;
+    broker.write_all(&message)?;
+    let mut length = [0; 4];
+    broker.read_exact(&mut length)?;
+    let mut answer = vec![0; usize::try_from(i32::from_be_bytes(length)).unwrap()];
+    broker.read_exact(&mut answer)?;
+    Ok(answer)
 }

@@ -3,6 +3,7 @@
 
 mod cost;
 mod faulty_log;
+mod grown;
 pub(crate) mod kept;
 mod redirected;
 mod storm;

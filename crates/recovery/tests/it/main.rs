@@ -10,15 +10,22 @@ mod breaker;
 mod cluster;
 mod crash;
 mod dead_letters;
+mod gaps;
 mod hostile;
 mod in_order;
 mod lanes;
 mod manual;
 mod membership;
+mod outage;
 mod parts;
+mod starvation;
 mod stopping;
 mod stuck;
 mod subject;
 mod throughput;
 mod tiers;
 mod waits;
+
+#[expect(dead_code, reason = "the tests of the clients use all of it")]
+#[path = "../../../cdc-kafka/tests/it/own_kafka.rs"]
+mod own_kafka;

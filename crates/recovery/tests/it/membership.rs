@@ -5,7 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::cluster::{Sent, until};
+use cdc_event::{Attempt, Failure, Handler, Record};
+use cdc_kafka::{ConsumerEvent, ConsumerSettings, GroupConsumer};
+use recovery::BlockingRetry;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::cluster::{self, Sent, quick, soon, until};
 use crate::subject::{Reply, Subject, fixed, millis, text};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -49,7 +55,7 @@ async fn a_second_member_takes_over_without_loss_and_in_order() {
     let done = Arc::new(Mutex::new(Vec::new()));
     let script = |member: u8| {
         let (hurry, done) = (Arc::clone(&hurry), Arc::clone(&done));
-        move |record: &cdc_event::Record, attempt: cdc_event::Attempt| {
+        move |record: &Record, attempt: Attempt| {
             let number: usize = text(record).parse().unwrap();
             let takes = if hurry.load(Ordering::SeqCst) {
                 millis(5)
@@ -137,4 +143,133 @@ async fn a_rebalance_does_not_wait_for_a_back_off() {
     until("all is the second's", || second.snapshot().partitions == 2).await;
     subject.calls.reach_successes(1).await;
     second.stop().await;
+}
+
+/// Due long after a second member has joined.
+const TIER: Duration = Duration::from_secs(4);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_in_a_retry_topic_is_tried_once_when_it_is_due_by_whoever_has_its_partition() {
+    const RECORDS: usize = 20;
+    let options = quick(cluster::options());
+    let subject = Subject::on(options, "moves", 4, BlockingRetry::None, &[TIER]).await;
+    let records: Vec<_> = (0..RECORDS)
+        .map(|number| Sent::new((number % 4) as i32, &format!("k{number}"), number))
+        .collect();
+    subject.send(&records).await;
+    let by = Arc::new(Mutex::new(Vec::new()));
+    let script = |member: u8| {
+        let by = Arc::clone(&by);
+        move |_: &Record, attempt: Attempt| {
+            if attempt.number.get() == 1 {
+                return Reply::transient();
+            }
+            by.lock().unwrap().push(member);
+            Reply::success()
+        }
+    };
+    let first = subject.start(script(1));
+    until("all wait", || {
+        let snapshot = first.snapshot();
+        snapshot.retried == RECORDS as u64 && !snapshot.oldest_due.is_empty()
+    })
+    .await;
+    let second = subject.start(script(2));
+    until("both have partitions of the retry topic", || {
+        let both = [&first, &second].map(|running| running.snapshot());
+        both.iter().all(|snapshot| snapshot.retry_partitions == 2)
+    })
+    .await;
+    assert_eq!(
+        subject.calls.count(),
+        RECORDS,
+        "it was too late to show anything"
+    );
+    subject.calls.reach_successes(RECORDS).await;
+    let retried = async || -> i64 {
+        let (group, topic) = (subject.retry_group(), subject.retry_topic(1));
+        cluster::committed(&group, &topic).await.values().sum()
+    };
+    soon(async {
+        while retried().await < RECORDS as i64 {
+            tokio::time::sleep(millis(20)).await;
+        }
+    })
+    .await;
+    first.stop().await;
+    second.stop().await;
+
+    assert_eq!(
+        by.lock().unwrap().iter().collect::<BTreeSet<_>>(),
+        BTreeSet::from([&1, &2])
+    );
+    for number in 0..RECORDS {
+        let calls = subject.calls.of(&number.to_string());
+        let attempts: Vec<_> = calls.iter().map(|call| call.attempt.number.get()).collect();
+        assert_eq!(attempts, [1, 2], "{number}");
+        let waited = calls[1].began - calls[0].began;
+        // Kafka's times are in whole milliseconds.
+        assert!(waited + millis(1) >= TIER, "early: {waited:?}");
+        assert!(waited <= TIER + millis(1_500), "late: {waited:?}");
+    }
+    assert!(subject.dead_letters().await.is_empty());
+}
+
+/// Is told when it may end.
+struct Holds {
+    begun: mpsc::Sender<()>,
+    end: CancellationToken,
+}
+
+impl Handler for Holds {
+    async fn handle(&self, _: &Record, _: Attempt) -> Result<(), Failure> {
+        self.begun.send(()).await.unwrap();
+        self.end.cancelled().await;
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rebalance_of_the_retry_group_leaves_the_main_group_alone() {
+    let options = quick(cluster::options());
+    let tiers = [millis(50)];
+    let subject = Subject::on(options.clone(), "apart", 2, BlockingRetry::None, &tiers).await;
+    let (begun, mut has_begun) = mpsc::channel(9);
+    let end = CancellationToken::new();
+    let running = subject.start_handler(Holds {
+        begun,
+        end: end.clone(),
+    });
+    let retry_partitions = async |wanted| {
+        until(&format!("{wanted} partitions of the retry topic"), || {
+            running.snapshot().retry_partitions == wanted
+        })
+        .await;
+    };
+    retry_partitions(2).await;
+    until("the sources are assigned", || {
+        running.snapshot().partitions == 2
+    })
+    .await;
+    subject.send(&[Sent::new(0, "k", "slow")]).await;
+    soon(has_begun.recv()).await.unwrap();
+
+    let settings = ConsumerSettings::new(subject.retry_group(), vec![subject.retry_topic(1)]);
+    let mut other = GroupConsumer::start(&options, &settings).unwrap();
+    retry_partitions(1).await;
+    assert_eq!(running.snapshot().partitions, 2);
+    let assigned = soon(other.event()).await;
+    assert!(
+        matches!(assigned, ConsumerEvent::Assigned(_)),
+        "{assigned:?}"
+    );
+    soon(other.close(cluster::DEADLINE)).await.unwrap();
+    retry_partitions(2).await;
+    assert_eq!(running.snapshot().partitions, 2);
+
+    // What was being handled all the time was not taken away: it is committed, and never read again.
+    end.cancel();
+    subject.until_committed(1).await;
+    running.stop().await;
+    assert!(has_begun.try_recv().is_err(), "it was read again");
 }

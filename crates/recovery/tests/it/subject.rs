@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use cdc_event::{Attempt, ErrorCode, Failure, Handler, HandlerError, KafkaPosition, Record};
+use cdc_kafka::{KafkaOptions, TopicConfig};
 use recovery::{
     BlockingRetry, BreakerSettings, Error, LastResort, RetryPlan, Runner, Settings, Snapshot,
     Status,
@@ -20,6 +21,7 @@ pub(crate) struct Subject {
     pub(crate) topic: String,
     pub(crate) settings: Settings,
     pub(crate) calls: Calls,
+    options: KafkaOptions,
     others: Vec<String>,
 }
 
@@ -66,8 +68,19 @@ impl Subject {
         blocking: BlockingRetry,
         tiers: &[Duration],
     ) -> Self {
+        Self::on(cluster::options(), label, partitions, blocking, tiers).await
+    }
+
+    /// As [`new`](Self::new), on another cluster.
+    pub(crate) async fn on(
+        options: KafkaOptions,
+        label: &str,
+        partitions: i32,
+        blocking: BlockingRetry,
+        tiers: &[Duration],
+    ) -> Self {
         let topic = unique_name(label);
-        cluster::create(&topic, partitions, cdc_kafka::TopicConfig::new()).await;
+        cluster::create_on(&options, &topic, partitions, TopicConfig::new()).await;
         let plan = RetryPlan::new(blocking, tiers.to_vec()).unwrap();
         let settings = Settings {
             breaker: None,
@@ -78,6 +91,7 @@ impl Subject {
             topic,
             settings,
             calls: Calls::default(),
+            options,
             others: Vec::new(),
         }
     }
@@ -88,7 +102,7 @@ impl Subject {
     }
 
     pub(crate) async fn send(&self, records: &[Sent]) {
-        cluster::send(&self.topic, records).await;
+        cluster::send_with(&self.options, &self.topic, records).await;
     }
 
     pub(crate) fn dead_letter_topic(&self) -> String {
@@ -106,12 +120,12 @@ impl Subject {
     }
 
     pub(crate) async fn dead_letters(&self) -> Vec<Sent> {
-        cluster::read(&self.dead_letter_topic()).await
+        cluster::read_on(&self.options, &self.dead_letter_topic()).await
     }
 
     /// Where the group stands in the source.
     pub(crate) async fn committed(&self) -> Vec<i64> {
-        cluster::committed(&self.settings.group, &self.topic)
+        cluster::committed_on(&self.options, &self.settings.group, &self.topic)
             .await
             .into_values()
             .collect()
@@ -151,12 +165,12 @@ impl Subject {
             calls: self.calls.clone(),
             script: Box::new(script),
         };
-        Runner::new(cluster::options(), self.settings.clone(), handler).unwrap()
+        Runner::new(self.options.clone(), self.settings.clone(), handler).unwrap()
     }
 
     /// Runs another handler, whose calls are not noted.
     pub(crate) fn start_handler(&self, handler: impl Handler) -> Running {
-        self.run(Runner::new(cluster::options(), self.settings.clone(), handler).unwrap())
+        self.run(Runner::new(self.options.clone(), self.settings.clone(), handler).unwrap())
     }
 
     fn run(&self, runner: Runner<impl Handler>) -> Running {
