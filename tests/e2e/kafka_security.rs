@@ -2,6 +2,8 @@
 //!
 //! The broker is shared by the tests here: the first makes it, and it goes with the last.
 
+mod dead_letters;
+
 use std::path::Path;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};

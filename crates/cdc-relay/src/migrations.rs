@@ -126,7 +126,8 @@ mod tests {
                 "notifier",
                 "lane_delays",
                 "attempts",
-                "attempts_by_time"
+                "attempts_by_time",
+                "endpoint_breaker"
             ]
         );
     }

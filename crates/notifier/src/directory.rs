@@ -217,7 +217,7 @@ impl Directory {
         let (gate, failing) = match before {
             Some(before) => (Arc::clone(&before.gate), Arc::clone(&before.failing)),
             None => (
-                Arc::new(Gate::new(row.limits, self.breaker)),
+                Arc::new(Gate::new(row.limits, self.breaker, row.closing)),
                 Arc::new(Failing::default()),
             ),
         };

@@ -9,11 +9,18 @@ use pg_replication::Disposition;
 use crate::endpoint::EndpointId;
 use crate::secret_keys::SecretError;
 
-/// SQLSTATE of a table that does not exist.
-const UNDEFINED_TABLE: &str = "42P01";
+/// SQLSTATEs of a table that does not exist, or has not all of its columns.
+const UNDEFINED: [&str; 2] = ["42P01", "42703"];
 
 /// SQLSTATE of a row that is there already.
 pub(crate) const UNIQUE_VIOLATION: &str = "23505";
+
+/// Classes of SQLSTATEs that say nothing of the statement: lost connections, conflicts with others, resources, and what
+/// operators and the system do.
+const AWAY: [&str; 5] = ["08", "40", "53", "57", "58"];
+
+/// SQLSTATE of a server that may only be read.
+const READ_ONLY: &str = "25006";
 
 /// The code of a record that could not be dealt with because of the store.
 const STORE: ErrorCode = ErrorCode::from_static("notifier-store");
@@ -37,8 +44,8 @@ pub enum Error {
         /// The time it had.
         limit: Duration,
     },
-    /// The tables were never made.
-    #[error("the tables of the notifier do not exist")]
+    /// The tables were never made, or are those of an earlier version.
+    #[error("the tables of the notifier do not exist, or are of an earlier version")]
     NoTable(#[source] pg_replication::Error),
     /// Somebody changed a table, or wrote into it by hand.
     #[error("column {column:?} of the store has a value of another form than expected")]
@@ -86,6 +93,34 @@ impl Error {
         }
     }
 
+    /// Whether the store is away, which no record has a part in: its server or the way to it is down, is starting,
+    /// stopping or out of room, or may only be read since another one took over.
+    pub(crate) fn is_away(&self) -> bool {
+        match self {
+            Self::TimedOut { .. } => true,
+            Self::Postgres { source, .. } => {
+                source.disposition() != Disposition::Permanent
+                    && source.sql_state().is_none_or(|state| {
+                        let state = state.as_str();
+                        state == READ_ONLY || AWAY.iter().any(|class| state.starts_with(class))
+                    })
+            }
+            Self::NoTable(_)
+            | Self::Unreadable { .. }
+            | Self::EndpointExists(_)
+            | Self::NoEndpoint(_)
+            | Self::Invalid { .. }
+            | Self::Secret(_)
+            | Self::Stopping => false,
+        }
+    }
+
+    /// What it means for a record that is to come again when the store is back.
+    pub(crate) fn into_wait(self: std::sync::Arc<Self>, after: Duration) -> Failure {
+        let what = "the store of deliveries is away";
+        Failure::wait(HandlerError::new(STORE, what).caused_by(self), after)
+    }
+
     /// What it means for a record: nothing was sent for it that is not written down, so it may come again.
     pub(crate) fn into_failure(self: std::sync::Arc<Self>) -> Failure {
         let disposition = self.disposition();
@@ -104,7 +139,7 @@ impl Error {
         move |source| {
             let source = source.into();
             match source.sql_state() {
-                Some(state) if state.as_str() == UNDEFINED_TABLE => Self::NoTable(source),
+                Some(state) if UNDEFINED.contains(&state.as_str()) => Self::NoTable(source),
                 _ => Self::Postgres { doing, source },
             }
         }

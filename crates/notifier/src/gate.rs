@@ -1,6 +1,7 @@
 //! What one endpoint can bear, and what it has shown lately.
 //!
-//! Everything here is in memory: after a restart an endpoint is met as a stranger, one request at a time.
+//! Everything here is in memory: after a restart an endpoint is met as a stranger, one request at a time. That one was
+//! closed is written down elsewhere, and given back with [`Closing`].
 
 mod bucket;
 
@@ -21,6 +22,26 @@ pub(crate) struct Breaker {
     /// Failures in a row.
     pub(crate) failures: u32,
     pub(crate) pause: RetryPolicy,
+}
+
+/// An endpoint that failed too often in a row: nothing is sent to it for a while, and then one request at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Closing {
+    /// Failures in a row.
+    pub(crate) failures: u32,
+    /// What is left of the while.
+    pub(crate) left: Duration,
+}
+
+/// What a request changed for its endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// It was closed.
+    Closed,
+    /// It was closed before, and is for longer.
+    StillClosed,
+    /// It was closed, and is no longer.
+    Opened,
 }
 
 /// Lets requests to one endpoint through: not too many at once, not too often, and hardly any while it fails.
@@ -89,7 +110,8 @@ enum Verdict {
 }
 
 impl Gate {
-    pub(crate) fn new(limits: Limits, breaker: Breaker) -> Self {
+    /// `closing` is how the endpoint was left before.
+    pub(crate) fn new(limits: Limits, breaker: Breaker, closing: Option<Closing>) -> Self {
         let state = State {
             limits,
             bucket: Bucket::new(limits.rate_per_second, Instant::now()),
@@ -97,8 +119,8 @@ impl Gate {
             in_flight: 0,
             stalled: 0,
             trusted: false,
-            failures: 0,
-            closed_until: None,
+            failures: closing.map_or(0, |closing| closing.failures),
+            closed_until: closing.map(|closing| Instant::now() + closing.left),
         };
         Self {
             breaker,
@@ -115,6 +137,19 @@ impl Gate {
             state.window = state.window.min(limits.max_concurrency.get());
             state.limits = limits;
         }
+    }
+
+    /// How it is closed, if it is.
+    pub(crate) fn closing(&self) -> Option<Closing> {
+        let state = self.state();
+        let closed = state.failures >= self.breaker.failures;
+        closed.then(|| Closing {
+            failures: state.failures,
+            left: state
+                .closed_until
+                .map(|until| until.saturating_duration_since(Instant::now()))
+                .unwrap_or_default(),
+        })
     }
 
     /// Waits for up to `patience` to be let through.
@@ -191,11 +226,11 @@ impl Pass {
         }
     }
 
-    /// Ends the request with what it has shown. Gives whether this closed the endpoint.
-    pub(crate) fn end(self, sign: Sign) -> bool {
+    /// Ends the request with what it has shown.
+    pub(crate) fn end(self, sign: Sign) -> Option<Change> {
         let breaker = self.gate.breaker;
         let mut state = self.gate.state();
-        let mut closed = false;
+        let was_closed = state.failures >= breaker.failures;
         match sign {
             Sign::Good => {
                 state.failures = 0;
@@ -215,7 +250,6 @@ impl Pass {
                 state.trusted = answered;
                 state.window = (state.window / 2).max(1);
                 let broken = state.failures.checked_sub(breaker.failures);
-                closed = broken == Some(0);
                 let own = broken.map(|times| breaker.pause.delay(times, random_fraction()));
                 if let Some(pause) = own.max(pause) {
                     let until = Instant::now() + pause;
@@ -224,8 +258,14 @@ impl Pass {
                 }
             }
         }
+        let is_closed = state.failures >= breaker.failures;
         drop(state);
-        closed
+        match (was_closed, is_closed) {
+            (false, false) => None,
+            (false, true) => Some(Change::Closed),
+            (true, true) => matches!(sign, Sign::Bad { .. }).then_some(Change::StillClosed),
+            (true, false) => Some(Change::Opened),
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 //! * [`Endpoints`] adds, lists, tests, enables and disables endpoints.
 //! * [`Deliveries`] shows what is in doubt, settles it, and forgets what is old.
 //!
-//! The tables are those of `sql/V7__notifier.sql`.
+//! The tables are those of `sql/V7__notifier.sql` and what later migrations add to them.
 //!
 //! # What happens when
 //!
@@ -33,6 +33,7 @@
 
 mod alert;
 mod batch;
+mod closings;
 mod deliveries;
 mod delivery;
 mod directory;

@@ -8,17 +8,22 @@ pub(crate) const DELIVERIES: &str = "cdc_notify_deliveries_total";
 pub(crate) const REQUEST_SECONDS: &str = "cdc_notify_request_seconds";
 /// From the event to the answer that says that it arrived.
 pub(crate) const EVENT_TO_DELIVERY: &str = "cdc_notify_event_to_delivery_seconds";
+/// Requests that got a connection. Label: [`CONNECTION`].
+pub(crate) const CONNECTIONS: &str = "cdc_notify_connections_total";
 /// Endpoints that were closed for a while because they failed.
 pub(crate) const CLOSED_ENDPOINTS: &str = "cdc_notify_endpoints_closed_total";
 /// Endpoints that were disabled. Label: [`REASON`].
 pub(crate) const DISABLED_ENDPOINTS: &str = "cdc_notify_endpoints_disabled_total";
 /// Outcomes that came after somebody else had taken the delivery over.
 pub(crate) const FENCED: &str = "cdc_notify_fenced_outcomes_total";
-/// Failures to write outcomes down, each of which is tried again, or requests, which are not.
+/// Failures to ask for what is sent, or to write outcomes down, each of which is tried again; and to write requests down,
+/// which is not.
 pub(crate) const STORE_ERRORS: &str = "cdc_notify_store_errors_total";
 
 /// Label: what became of a delivery; one of a dozen words.
 pub(crate) const OUTCOME: &str = "outcome";
+/// Label: where the connection came from, `fresh` or `reused`.
+pub(crate) const CONNECTION: &str = "connection";
 /// Label: why; one of a few words.
 pub(crate) const REASON: &str = "reason";
 
@@ -45,6 +50,10 @@ pub(crate) fn describe() {
         "From the event to its delivery"
     );
     describe_counter!(
+        CONNECTIONS,
+        "Requests that got a connection, by whether it was opened for them"
+    );
+    describe_counter!(
         CLOSED_ENDPOINTS,
         "Endpoints that were closed for a while because they failed"
     );
@@ -58,6 +67,10 @@ pub(crate) fn describe() {
     );
     describe_counter!(
         STORE_ERRORS,
-        "Failures to write outcomes of deliveries down"
+        "Failures to use the store of endpoints and deliveries"
     );
+    // A rate needs a value from before the first that counts.
+    for name in [CLOSED_ENDPOINTS, FENCED, STORE_ERRORS] {
+        metrics::counter!(name).increment(0);
+    }
 }

@@ -3,6 +3,7 @@
 mod deliver;
 mod fan_out;
 mod message;
+mod store;
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,8 +17,10 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 use webhook::Client;
 
+use self::store::Store;
 use crate::alert::Alerts;
 use crate::batch::Batcher;
+use crate::closings::Closings;
 use crate::delivery::{Claiming, Owner, Settling};
 use crate::directory::Directory;
 use crate::error::Error;
@@ -51,8 +54,10 @@ struct Shared {
     claims: Batcher<Claiming>,
     outcomes: Batcher<Settling>,
     notes: Batcher<Noting>,
+    closings: Batcher<Closings>,
     in_flight: Arc<InFlight>,
     lanes: Lanes,
+    store: Store,
     deliveries: Arc<Semaphore>,
     alerts: Arc<dyn Alerts>,
     tasks: TaskTracker,
@@ -62,7 +67,7 @@ struct Shared {
 impl Notifier {
     /// Connects, looks whether the tables are there, and starts its tasks on the runtime that it is called from.
     ///
-    /// It uses up to six sessions, of ordinary SQL, so a pooler is fine. The tables are made by `cdc-relay init`. Dropping
+    /// It uses up to seven sessions, of ordinary SQL, so a pooler is fine. The tables are made by `cdc-relay init`. Dropping
     /// the future closes what is open.
     ///
     /// # Errors
@@ -76,8 +81,13 @@ impl Notifier {
         settings: Settings,
     ) -> Result<Self, Error> {
         let session = || Session::new(options.clone(), settings.database_timeout);
-        for table in ["endpoint", "subscription", "delivery", "attempt"] {
-            let sql = format!("SELECT FROM cdc.{table} LIMIT 0");
+        for columns in [
+            "closed_until FROM cdc.endpoint",
+            "FROM cdc.subscription",
+            "FROM cdc.delivery",
+            "FROM cdc.attempt",
+        ] {
+            let sql = format!("SELECT {columns} LIMIT 0");
             session()
                 .query("read the tables of the notifier", &sql, &[])
                 .await?;
@@ -101,6 +111,7 @@ impl Notifier {
             session: session(),
             disable_after: settings.disable_after,
         };
+        let closings = Closings { session: session() };
         let guard = client.guard().clone();
         let shared = Shared {
             settings,
@@ -111,8 +122,10 @@ impl Notifier {
             claims: Batcher::start(vec![claiming], settings.at_once(), &tasks, &stop),
             outcomes: Batcher::start(settling, batch, &tasks, &stop),
             notes: Batcher::start(vec![noting], batch, &tasks, &stop),
+            closings: Batcher::start(vec![closings], batch, &tasks, &stop),
             in_flight: Arc::default(),
             lanes: Lanes::new(settings.concurrency),
+            store: Store::default(),
             deliveries: Arc::new(Semaphore::new(settings.max_deliveries.get())),
             alerts,
             tasks: tasks.clone(),
@@ -123,6 +136,12 @@ impl Notifier {
             tasks,
             _stop: stop.drop_guard(),
         })
+    }
+
+    /// From now on no record waits for a store that is away: each comes back as put off. To be called before the consumer
+    /// is stopped, which waits for its records.
+    pub fn stop_waiting(&self) {
+        self.shared.store.stop_waiting();
     }
 
     /// Waits until everything that was begun is written down, for no longer than `deadline`, and stops. To be called
@@ -141,15 +160,22 @@ impl Notifier {
 }
 
 impl Handler for Notifier {
-    /// Sends the record to its endpoints, or to the one that its part names.
+    /// Sends the record to its endpoints, or to the one that its part names. While the store is away it waits: nothing can
+    /// be sent to anybody without a claim, and that is no failure of the record.
     ///
     /// Dropping the future leaves what was begun to go on by itself; the record, when it comes again, finds what
     /// became of it.
     async fn handle(&self, record: &Record, _: Attempt) -> Result<(), Failure> {
         let event = Arc::new(Event::read(record).map_err(Failure::poison)?);
-        match &record.part {
-            Some(part) => self.shared.one(&event, part).await,
-            None => self.shared.all(&event).await,
+        let mut waits = self.shared.store.waits();
+        loop {
+            let turn = match &record.part {
+                Some(part) => self.shared.one(&event, part).await,
+                None => self.shared.all(&event).await,
+            };
+            if let Some(result) = waits.unless_away(turn).await {
+                return result;
+            }
         }
     }
 }

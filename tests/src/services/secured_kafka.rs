@@ -100,6 +100,29 @@ impl SecuredKafka {
     /// # Errors
     /// Fails if the tool does; the error has what it said.
     pub async fn add_acl(&self, arguments: &str) -> Result<()> {
+        let said = self.acls(&["--add"], arguments).await?;
+        // It reports a refusal on stdout and ends with 0.
+        ensure!(
+            said.contains("permissionType="),
+            "kafka-acls --add {arguments}: {said}"
+        );
+        Ok(())
+    }
+
+    /// Removes rules, with the arguments that added them.
+    ///
+    /// # Errors
+    /// As [`add_acl`](Self::add_acl).
+    pub async fn remove_acl(&self, arguments: &str) -> Result<()> {
+        let said = self.acls(&["--remove", "--force"], arguments).await?;
+        ensure!(
+            !said.contains("Error"),
+            "kafka-acls --remove {arguments}: {said}"
+        );
+        Ok(())
+    }
+
+    async fn acls(&self, command: &[&str], arguments: &str) -> Result<String> {
         let output = tokio::process::Command::new(self.settings.require("JAVA")?)
             // Half the time to start.
             .arg("-XX:TieredStopAtLevel=1")
@@ -111,20 +134,19 @@ impl SecuredKafka {
             .args([
                 "--bootstrap-server",
                 &self.settings.require("KAFKA_BROKERS")?,
-                "--add",
             ])
+            .args(command)
             .args(arguments.split_whitespace())
             .stdin(Stdio::null())
             .output()
             .await?;
         let said = String::from_utf8_lossy(&output.stdout);
         let failed = String::from_utf8_lossy(&output.stderr);
-        // It reports a refusal on stdout and ends with 0.
         ensure!(
-            output.status.success() && said.contains("permissionType="),
+            output.status.success(),
             "kafka-acls {arguments}: {}\n{said}{failed}",
             output.status
         );
-        Ok(())
+        Ok(format!("{said}{failed}"))
     }
 }

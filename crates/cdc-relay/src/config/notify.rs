@@ -11,6 +11,11 @@ use webhook::Network;
 use super::value::{optional, span_or_never, texts};
 use super::{Invalid, Span, require};
 
+/// Bounds for mistakes in the unit.
+const SHORTEST_FAILURE: Duration = Duration::from_secs(60);
+const SHORTEST_MEMORY: Duration = Duration::from_secs(3600);
+const LONGEST_CACHE: Duration = Duration::from_secs(3600);
+
 /// How events reach webhooks.
 #[derive(Clone, Deserialize)]
 pub(crate) struct NotifyConfig {
@@ -28,6 +33,9 @@ pub(crate) struct NotifyConfig {
     /// Certificates in PEM that are trusted beside the system's.
     #[serde(deserialize_with = "optional")]
     pub(crate) ca_file: Option<String>,
+    /// What requests say who sends them.
+    #[serde(deserialize_with = "optional")]
+    pub(crate) user_agent: Option<String>,
     /// Names of headers are written as `Webhook-Id` over HTTP/1.1.
     pub(crate) title_case_headers: bool,
     /// After how long a time of nothing but failure an endpoint is disabled.
@@ -86,6 +94,28 @@ impl NotifyConfig {
             "be between \"100ms\" and \"5m\"",
         )?;
         require(
+            self.disable_after
+                .is_none_or(|after| after.get() >= SHORTEST_FAILURE),
+            "notify.disable_after",
+            "be at least \"1m\", or \"\" for never",
+        )?;
+        require(
+            self.retention
+                .is_none_or(|kept| kept.get() >= SHORTEST_MEMORY),
+            "notify.retention",
+            "be at least \"1h\", or \"\" for ever: who is forgotten to have got an event may get it again",
+        )?;
+        require(
+            self.cache_expiry.get() <= LONGEST_CACHE,
+            "notify.cache_expiry",
+            "be at most \"1h\": for as long a disabled endpoint may still be sent to",
+        )?;
+        require(
+            self.user_agent.as_deref().is_none_or(is_header_value),
+            "notify.user_agent",
+            "be printable ASCII characters, at most 256",
+        )?;
+        require(
             self.secret_keys().is_ok(),
             "notify.secret_keys",
             "be keys of 32 bytes in base64, as `openssl rand -base64 32` prints them",
@@ -96,6 +126,10 @@ impl NotifyConfig {
     pub(crate) fn secret_keys(&self) -> Result<notifier::SecretKeys, notifier::SecretError> {
         notifier::SecretKeys::new(self.secret_keys.iter().map(String::as_str))
     }
+}
+
+fn is_header_value(text: &str) -> bool {
+    text.len() <= 256 && text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
 }
 
 impl fmt::Debug for NotifyConfig {

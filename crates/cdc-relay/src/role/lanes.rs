@@ -66,7 +66,7 @@ impl Lanes {
 
     /// Keeps the metrics up to date until `ended` is cancelled.
     pub(super) async fn watch(&self, config: &Config, ended: &CancellationToken) {
-        let mut complaints = Complaints::default();
+        let complaints = Complaints::default();
         loop {
             let look = tokio::time::timeout(LOOK_LIMIT, self.figures.stats(&self.group));
             tokio::select! {
@@ -88,7 +88,7 @@ impl Lanes {
 async fn connect(config: &Config) -> Result<PostgresLanes, Failure> {
     let store = config.at_store().postgres.options();
     let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
-    let mut complaints = Complaints::default();
+    let complaints = Complaints::default();
     loop {
         let error = match PostgresLanes::connect(&store).await {
             Ok(lanes) => return Ok(lanes),

@@ -89,9 +89,14 @@ pub(crate) async fn run(
         ran
     };
     let watching = order.watch(config, &ended);
-    let (ran, (), (), (), ()) = tokio::join!(
+    let leaving = async {
+        shutdown.cancelled().await;
+        notifier.stop_waiting();
+    };
+    let (ran, (), _, (), (), ()) = tokio::join!(
         running,
         watching,
+        ended.run_until_cancelled(leaving),
         writer.run(),
         telling.run(&ended),
         prune(config, &store, &ended)
@@ -117,7 +122,7 @@ async fn start(
     settings: notifier::Settings,
 ) -> Result<Notifier, Failure> {
     let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
-    let mut complaints = Complaints::default();
+    let complaints = Complaints::default();
     loop {
         let keys = config.notify.secret_keys().map_err(|error| {
             Failure::internal("`notify.secret_keys` cannot be used").caused_by(error)
@@ -166,12 +171,14 @@ pub(crate) fn client(config: &Config) -> Result<Client, Failure> {
         Some(path) => Some(std::fs::read(path).map_err(|error| unusable(error.into()))?),
         None => None,
     };
+    let usual = webhook::Settings::default();
     Client::new(webhook::Settings {
         guard,
         timeout: notify.timeout.get(),
+        user_agent: notify.user_agent.clone().unwrap_or(usual.user_agent),
         extra_roots_pem: roots,
         title_case_headers: notify.title_case_headers,
-        ..webhook::Settings::default()
+        ..usual
     })
     .map_err(|error| unusable(error.into()))
 }

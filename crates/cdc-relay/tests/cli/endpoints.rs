@@ -163,6 +163,25 @@ async fn services_without_anything_to_do_say_which_setting_is_missing() {
 }
 
 #[tokio::test]
+async fn a_file_of_certificates_that_cannot_be_used_is_refused_by_name() {
+    let database = TestDatabase::create().await;
+    database.run(&["init"]).await.succeeded();
+    let no_certificates = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    for file in ["/does/not/exist.pem", no_certificates] {
+        let settings = [
+            ("CDC_NOTIFY__TOPICS", "orders"),
+            ("CDC_NOTIFY__CA_FILE", file),
+            ("CDC_ADMIN__LISTEN", ""),
+        ];
+        let report = database
+            .run_with(&["notify"], &settings)
+            .await
+            .failed(64, "CDC0002");
+        assert!(report.contains("notify.ca_file"), "{file}: {report}");
+    }
+}
+
+#[tokio::test]
 async fn the_notifier_says_when_its_tables_are_missing() {
     let database = TestDatabase::create().await;
     let settings = [("CDC_NOTIFY__TOPICS", "orders"), ("CDC_ADMIN__LISTEN", "")];

@@ -1,18 +1,20 @@
 //! Rows of `cdc.endpoint`.
 
 use std::num::NonZeroU32;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use tokio_postgres::Row;
 
 use super::{EndpointId, EndpointState, Guarantee, Limits};
 use crate::error::Error;
+use crate::gate::Closing;
 use crate::session::column;
 
 /// What [`EndpointRow::read`] needs. `xmin` changes whenever the row does.
 pub(crate) const COLUMNS: &str = "id, xmin::text AS revision, url, format, template, secrets, old_secret_until, \
      guarantee, max_concurrency, rate_per_second, ordered, state, disabled_reason, disabled_at, \
-     first_failed_at, created_at";
+     first_failed_at, created_at, failures_in_a_row, \
+     extract(epoch FROM closed_until - now())::float8 AS closed_for";
 
 /// An endpoint as it is stored. No `Debug`: its secrets may be stored as they are.
 pub(crate) struct EndpointRow {
@@ -29,6 +31,7 @@ pub(crate) struct EndpointRow {
     pub(crate) state: EndpointState,
     pub(crate) first_failed_at: Option<SystemTime>,
     pub(crate) created_at: SystemTime,
+    pub(crate) closing: Option<Closing>,
 }
 
 impl EndpointRow {
@@ -63,6 +66,18 @@ impl EndpointRow {
             },
             first_failed_at: column(row, "first_failed_at")?,
             created_at: column(row, "created_at")?,
+            closing: closing(row)?,
         })
     }
+}
+
+/// How the endpoint was left. The time is the server's, so that no two clocks are compared.
+fn closing(row: &Row) -> Result<Option<Closing>, Error> {
+    let failures: Option<i32> = column(row, "failures_in_a_row")?;
+    let left: Option<f64> = column(row, "closed_for")?;
+    Ok(failures.map(|failures| Closing {
+        failures: failures.unsigned_abs(),
+        // Negative when it is over.
+        left: Duration::try_from_secs_f64(left.unwrap_or_default()).unwrap_or_default(),
+    }))
 }

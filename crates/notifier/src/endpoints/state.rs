@@ -33,7 +33,8 @@ impl Endpoints {
             enabled AS (
                 UPDATE cdc.endpoint AS endpoint
                    SET state = 'enabled', disabled_reason = NULL, disabled_at = NULL,
-                       first_failed_at = NULL, last_failed_at = NULL
+                       first_failed_at = NULL, last_failed_at = NULL,
+                       failures_in_a_row = NULL, closed_until = NULL
                   FROM before WHERE endpoint.id = before.id)
             SELECT since, (SELECT count(*) FROM cdc.delivery
                             WHERE endpoint_id = $1 AND code IS NOT NULL

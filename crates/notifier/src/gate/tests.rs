@@ -9,13 +9,21 @@ const FAILED: Sign = Sign::Bad {
 };
 
 fn gate(max_concurrency: u32, rate_per_second: Option<f64>) -> Arc<Gate> {
+    gate_left(None, max_concurrency, rate_per_second)
+}
+
+fn gate_left(
+    closing: Option<Closing>,
+    max_concurrency: u32,
+    rate_per_second: Option<f64>,
+) -> Arc<Gate> {
     let limits = Limits {
         max_concurrency: NonZeroU32::new(max_concurrency).unwrap(),
         rate_per_second,
         ordered: false,
     };
     let pause = RetryPolicy::new(Duration::from_secs(10), Duration::from_secs(60));
-    Arc::new(Gate::new(limits, Breaker { failures: 3, pause }))
+    Arc::new(Gate::new(limits, Breaker { failures: 3, pause }, closing))
 }
 
 async fn enter(gate: &Arc<Gate>) -> Pass {
@@ -88,7 +96,8 @@ async fn nobody_waits_behind_a_request_that_is_overdue() {
 async fn failures_in_a_row_close_it_and_one_probe_at_a_time_opens_it_again() {
     let gate = gate(8, None);
     fail(&gate, 2).await;
-    assert!(enter(&gate).await.end(FAILED), "the third closes it");
+    assert_eq!(gate.closing(), None);
+    assert_eq!(enter(&gate).await.end(FAILED), Some(Change::Closed));
     let Err(Refusal::Closed { retry_after }) = gate.enter(PATIENCE).await else {
         panic!("it is open");
     };
@@ -99,14 +108,32 @@ async fn failures_in_a_row_close_it_and_one_probe_at_a_time_opens_it_again() {
         matches!(gate.enter(PATIENCE).await, Err(Refusal::Closed { .. })),
         "a second probe"
     );
-    assert!(!probe.end(FAILED), "it was closed before");
+    assert_eq!(probe.end(FAILED), Some(Change::StillClosed));
+    assert_eq!(gate.closing().unwrap().failures, 4);
     assert!(matches!(
         gate.enter(PATIENCE).await,
         Err(Refusal::Closed { .. })
     ));
     tokio::time::sleep(Duration::from_secs(20)).await;
-    enter(&gate).await.end(Sign::Good);
+    assert_eq!(enter(&gate).await.end(Sign::Good), Some(Change::Opened));
+    assert_eq!(gate.closing(), None);
     assert!(enter(&gate).await.trusted);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_was_left_closed_stays_so_and_is_then_asked_one_request_at_a_time() {
+    let left = Duration::from_secs(30);
+    let closing = Closing { failures: 5, left };
+    let gate = gate_left(Some(closing), 8, None);
+    assert_eq!(gate.closing(), Some(closing));
+    assert_eq!(
+        gate.enter(PATIENCE).await.map(drop),
+        Err(Refusal::Closed { retry_after: left })
+    );
+    tokio::time::sleep(left).await;
+    let probe = enter(&gate).await;
+    assert!(gate.enter(PATIENCE).await.is_err(), "a second probe");
+    assert_eq!(probe.end(Sign::Good), Some(Change::Opened));
 }
 
 #[tokio::test(start_paused = true)]

@@ -9,6 +9,7 @@ use tokio::time::timeout;
 
 use super::Shared;
 use super::deliver::Ended;
+use super::store::NotDone;
 use crate::directory::Topic;
 use crate::endpoint::EndpointId;
 use crate::error::Error;
@@ -29,22 +30,22 @@ impl Shared {
         self: &Arc<Self>,
         event: &Arc<Event>,
         part: &PartId,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), NotDone> {
         match self.begin(event, EndpointId::from(part), true).await.1 {
             Ended::Done => Ok(()),
-            Ended::Failed { error, disposition } => Err(match disposition {
+            Ended::Failed { error, disposition } => Err(NotDone::Failed(match disposition {
                 PartDisposition::Transient { retry_after } => {
                     Failure::Transient { error, retry_after }
                 }
                 PartDisposition::Wait { after } => Failure::Wait { error, after },
                 PartDisposition::Poison => Failure::Poison { error },
-            }),
-            Ended::Store(error) => Err(error.into_failure()),
+            })),
+            Ended::Store(error) => Err(NotDone::Store(error)),
         }
     }
 
     /// To all that subscribed, page after page.
-    pub(super) async fn all(self: &Arc<Self>, event: &Arc<Event>) -> Result<(), Failure> {
+    pub(super) async fn all(self: &Arc<Self>, event: &Arc<Event>) -> Result<(), NotDone> {
         let topic = Topic {
             subject: event.subject.as_deref().map(Into::into),
             kind: event.kind.as_str().into(),
@@ -53,16 +54,13 @@ impl Shared {
         let mut running = FuturesUnordered::new();
         let mut after = None;
         loop {
-            let page = self
-                .directory
-                .subscribers(&topic, after)
-                .await
-                .map_err(Error::into_failure)?;
+            let page = self.directory.subscribers(&topic, after).await;
+            let page = page.map_err(NotDone::Store)?;
             for endpoint in page.endpoints.iter() {
                 if running.len() >= WINDOW
                     && let Some(ended) = running.next().await
                 {
-                    collect(ended, &mut parts).map_err(Error::into_failure)?;
+                    collect(ended, &mut parts).map_err(NotDone::Store)?;
                 }
                 running.push(self.begin(event, endpoint.clone(), false));
             }
@@ -72,12 +70,12 @@ impl Shared {
             }
         }
         while let Some(ended) = running.next().await {
-            collect(ended, &mut parts).map_err(Error::into_failure)?;
+            collect(ended, &mut parts).map_err(NotDone::Store)?;
         }
         if parts.is_empty() {
             Ok(())
         } else {
-            Err(Failure::Partial { parts })
+            Err(NotDone::Failed(Failure::Partial { parts }))
         }
     }
 

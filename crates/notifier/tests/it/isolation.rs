@@ -18,7 +18,13 @@ const HANGING: usize = 10;
 /// Fifty requests a second would wait for a second and a half each: more than twice as many as there are places for.
 const PLACES: usize = 32;
 
-/// An endpoint for each author.
+/// Those with and those without take turns, so that whatever else the machine does meets both; the first do not count,
+/// as nobody is known yet.
+const TURNS: usize = 11;
+const WARM: usize = 4;
+const EVENTS: usize = 200;
+
+/// An endpoint for each author; the first of them hang.
 async fn authors(stage: &Stage) {
     let url = stage.receiver.url("");
     stage
@@ -28,69 +34,108 @@ async fn authors(stage: &Stage) {
              INSERT INTO cdc.subscription SELECT id, id FROM cdc.endpoint;"
         ))
         .await;
-}
-
-/// Sends events at a steady rate, every tenth to one of those that hang, from a consumer with a limited number of
-/// records in flight. Gives the times from an event to the end of its record, of the healthy ones, in order.
-async fn latencies(notifier: &Arc<Notifier>, run: &str, events: usize) -> Vec<Duration> {
-    let places = Arc::new(Semaphore::new(PLACES));
-    let mut pace = interval(Duration::from_millis(2));
-    let mut running = JoinSet::new();
-    for event in 0..events {
-        pace.tick().await;
-        let (notifier, started) = (Arc::clone(notifier), Instant::now());
-        let hanging = event % 10 == 0;
-        let author = if hanging {
-            event / 10 % HANGING
-        } else {
-            HANGING + event % (ENDPOINTS - HANGING)
-        };
-        let mut record = record(&format!("{run}-{event}"));
-        record.key = Some(format!("e{author}").into_bytes());
-        let place = Arc::clone(&places).acquire_owned().await.unwrap();
-        running.spawn(async move {
-            let done = handle(&notifier, &record).await;
-            drop(place);
-            assert!(done.is_ok() || hanging, "{done:?}");
-            (!hanging).then(|| started.elapsed())
-        });
+    for author in 0..HANGING {
+        stage.receiver.set(&format!("e{author}"), Behaviour::Hang);
     }
-    let mut times: Vec<_> = running.join_all().await.into_iter().flatten().collect();
-    times.sort();
-    times
 }
 
-fn percentile(times: &[Duration], percent: usize) -> Duration {
+/// A notifier, and a consumer with a limited number of records in flight.
+struct Side {
+    name: &'static str,
+    notifier: Arc<Notifier>,
+    /// The first of those who get every tenth event.
+    others: usize,
+    places: Arc<Semaphore>,
+    hanging: JoinSet<()>,
+    turns: usize,
+}
+
+impl Side {
+    async fn new(stage: &Stage, name: &'static str, others: usize) -> Self {
+        let settings = Settings {
+            concurrency: NonZeroUsize::new(PLACES).unwrap(),
+            cache_expiry: Duration::from_secs(60),
+            ..settings()
+        };
+        Self {
+            name,
+            notifier: Arc::new(stage.notifier_with(settings).await),
+            others,
+            places: Arc::new(Semaphore::new(PLACES)),
+            hanging: JoinSet::new(),
+            turns: 0,
+        }
+    }
+
+    /// Sends events at a steady rate. Gives the time of each to a healthy endpoint, from when it was due to the end of its
+    /// record.
+    async fn turn(&mut self) -> Vec<Duration> {
+        let mut pace = interval(Duration::from_millis(2));
+        let mut healthy = JoinSet::new();
+        self.turns += 1;
+        for event in 0..EVENTS {
+            let due = pace.tick().await;
+            let of_others = event % 10 == 0;
+            let author = if of_others {
+                self.others + event / 10 % HANGING
+            } else {
+                2 * HANGING + (self.turns * EVENTS + event) % (ENDPOINTS - 2 * HANGING)
+            };
+            let mut record = record(&format!("{}-{}-{event}", self.name, self.turns));
+            record.key = Some(format!("e{author}").into_bytes());
+            let place = Arc::clone(&self.places).acquire_owned().await.unwrap();
+            let notifier = Arc::clone(&self.notifier);
+            let handled = async move {
+                let done = handle(&notifier, &record).await;
+                drop(place);
+                done
+            };
+            if of_others {
+                self.hanging.spawn(async move { drop(handled.await) });
+            } else {
+                healthy.spawn(async move {
+                    handled.await.unwrap();
+                    due.elapsed()
+                });
+            }
+        }
+        healthy.join_all().await
+    }
+}
+
+fn percentile(times: &mut [Duration], percent: usize) -> Duration {
+    times.sort_unstable();
     times[(times.len() - 1) * percent / 100]
 }
 
+/// Compared are the medians of what the turns had as their p99: a build that takes the machine for a second spoils a
+/// turn or two of either side. A tenth more, which `tests/load` measures, is still less than what chance does on a
+/// machine that is busy all the time; a half and 20 ms more is far less than the quarter of a second for which whoever
+/// is behind one that hangs would wait.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn endpoints_that_hang_cost_the_others_nothing() {
     let stage = Stage::new().await;
     authors(&stage).await;
-    let settings = Settings {
-        concurrency: NonZeroUsize::new(PLACES).unwrap(),
-        cache_expiry: Duration::from_secs(60),
-        ..settings()
-    };
-    let notifier = Arc::new(stage.notifier_with(settings).await);
-    latencies(&notifier, "warm", ENDPOINTS).await;
-    let without = latencies(&notifier, "without", ENDPOINTS).await;
-    for author in 0..HANGING {
-        stage.receiver.set(&format!("e{author}"), Behaviour::Hang);
+    let mut without = Side::new(&stage, "without", HANGING).await;
+    let mut with = Side::new(&stage, "with", 0).await;
+    let (mut p99s_without, mut p99s_with) = (Vec::new(), Vec::new());
+    for turn in 0..TURNS {
+        for (side, p99s) in [
+            (&mut without, &mut p99s_without),
+            (&mut with, &mut p99s_with),
+        ] {
+            let mut times = side.turn().await;
+            if turn >= WARM {
+                p99s.push(percentile(&mut times, 99));
+            }
+        }
     }
-    let with = latencies(&notifier, "with", ENDPOINTS).await;
-    let (p99, p99_without) = (percentile(&with, 99), percentile(&without, 99));
-    println!(
-        "p50 {:?} and {:?}, p99 {p99:?} and {p99_without:?} without",
-        percentile(&with, 50),
-        percentile(&without, 50)
-    );
-    assert_eq!(with.len(), without.len(), "some got nothing");
-    // Far below the quarter of a second that a record waits for one that hangs, whatever else this machine does.
+    let without = percentile(&mut p99s_without, 50);
+    let with = percentile(&mut p99s_with, 50);
+    println!("p99 {with:?}, and {without:?} without; {p99s_with:?}, {p99s_without:?}");
     assert!(
-        p99 < p99_without * 2 + Duration::from_millis(50),
-        "{p99:?} and {p99_without:?} without"
+        with < without * 3 / 2 + Duration::from_millis(20),
+        "{with:?}, and {without:?} without"
     );
 }
 

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod attempts;
+mod breaker;
 mod crash;
 mod database;
 mod endpoints;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use cdc_event::Failure;
 use notifier::{DeliveryState, Notifier, Settings};
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use crate::proxy::{A_WHILE, Proxy};
 use crate::receiver::Behaviour;
@@ -32,21 +33,37 @@ async fn behind_proxy(stage: &Stage) -> (Notifier, Proxy) {
 }
 
 #[tokio::test]
-async fn without_the_database_nothing_is_sent_and_the_record_comes_again() {
+async fn without_the_database_nothing_is_sent_and_the_record_waits_for_it() {
     let stage = Stage::new().await;
     stage.endpoint("a").await;
     let (notifier, proxy) = behind_proxy(&stage).await;
     handle(&notifier, &record("1")).await.unwrap();
     proxy.cut();
-    let failure = handle(&notifier, &record("2")).await;
-    assert!(
-        matches!(failure, Err(Failure::Transient { .. })),
-        "{failure:?}"
-    );
+    let record = record("2");
+    let waiting = handle(&notifier, &record);
+    tokio::pin!(waiting);
+    assert!(timeout(A_WHILE, &mut waiting).await.is_err());
     assert_eq!(stage.receiver.ids("a"), ["1"]);
     proxy.mend();
-    handle(&notifier, &record("2")).await.unwrap();
+    waiting.await.unwrap();
     assert_eq!(stage.receiver.ids("a"), ["1", "2"]);
+}
+
+#[tokio::test]
+async fn who_stops_meanwhile_gets_the_record_back_without_an_attempt() {
+    let stage = Stage::new().await;
+    stage.endpoint("a").await;
+    let (notifier, proxy) = behind_proxy(&stage).await;
+    handle(&notifier, &record("1")).await.unwrap();
+    proxy.cut();
+    let record = record("2");
+    let (handled, ()) = tokio::join!(handle(&notifier, &record), async {
+        tokio::time::sleep(A_WHILE).await;
+        notifier.stop_waiting();
+    });
+    assert!(matches!(handled, Err(Failure::Wait { .. })), "{handled:?}");
+    assert_eq!(stage.receiver.ids("a"), ["1"]);
+    assert!(notifier.close(A_WHILE).await);
 }
 
 #[tokio::test]

@@ -5,6 +5,8 @@
     reason = "a test fails by panicking"
 )]
 
+mod isolation;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -22,10 +24,11 @@ use webhook::{
     Class, Client, ExtraHeaders, Format, Guard, GuardSettings, Message, Request, WebhookId,
 };
 
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("../../../../sql/V7__notifier.sql"),
     include_str!("../../../../sql/V9__attempts.sql"),
     include_str!("../../../../sql/V10__attempts_by_time.sql"),
+    include_str!("../../../../sql/V11__endpoint_breaker.sql"),
 ];
 const ENDPOINTS: usize = 10_000;
 const IN_FLIGHT: usize = 256;

@@ -140,6 +140,19 @@ async fn names_of_headers_are_capitalized_only_if_asked_for() {
 }
 
 #[tokio::test]
+async fn says_who_it_is_as_it_was_told_to() {
+    let head = head(Settings {
+        user_agent: "shop.example/7 (hooks)".into(),
+        ..settings()
+    })
+    .await;
+    assert!(
+        head.contains("user-agent: shop.example/7 (hooks)\r\n") && !head.contains("cdc-relay"),
+        "{head}"
+    );
+}
+
+#[tokio::test]
 async fn tells_jandi_what_it_asks_for() {
     let seen = one_request(&Format::Jandi, b"{\"title\":\"Hi\"}").await;
     assert_eq!(
