@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use cdc_e2e::Scenario;
 use cdc_e2e::admin::Admin;
 use cdc_e2e::proxy::Proxy;
 use cdc_e2e::receiver::Receiver;
@@ -91,12 +92,7 @@ async fn while_the_database_is_away_nothing_is_sent_nothing_is_given_up_and_no_a
         add(&scenario, &receiver, guarantee, &more)?;
     }
     let _relay = scenario.relay().await?;
-    let server = scenario.database().url().clone();
-    let proxy = Proxy::in_front_of(server.address()).await?;
-    let address = proxy.address();
-    let scenario = scenario
-        .with("CDC_POSTGRES__URL", server.through(address).to_string())
-        .with("CDC_NOTIFY__TIMEOUT", "20s");
+    let (scenario, proxy) = behind_a_proxy(scenario, "20s").await?;
     let notifier = scenario.start("notify")?;
     commit_apart(&scenario, 1..=5).await?;
     for endpoint in ENDPOINTS {
@@ -110,6 +106,7 @@ async fn while_the_database_is_away_nothing_is_sent_nothing_is_given_up_and_no_a
         Ok(Look::when(heard == [10, 10], format!("{heard:?}")))
     })
     .await?;
+    let address = proxy.address();
     drop(proxy);
     commit_apart(&scenario, 11..=50).await?;
     until(
@@ -131,7 +128,8 @@ async fn while_the_database_is_away_nothing_is_sent_nothing_is_given_up_and_no_a
     ensure!(claimed == ids(6..=10), "{claimed:?}");
 
     receiver.think_for(Duration::ZERO);
-    let _server = Proxy::at(address, server.address()).await?;
+    let server = scenario.database().url().address();
+    let _server = Proxy::at(address, server).await?;
     for endpoint in ENDPOINTS {
         until_delivered(&receiver, endpoint, &ids(1..=50), SOON).await?;
     }
@@ -157,12 +155,7 @@ async fn a_notifier_that_is_stopped_while_the_database_is_away_does_not_wait_for
     let receiver = Receiver::start().await?;
     add(&scenario, &receiver, "mine", "")?;
     let _relay = scenario.relay().await?;
-    let server = scenario.database().url().clone();
-    let proxy = Proxy::in_front_of(server.address()).await?;
-    let address = proxy.address();
-    let scenario = scenario
-        .with("CDC_POSTGRES__URL", server.through(address).to_string())
-        .with("CDC_NOTIFY__TIMEOUT", "60s");
+    let (scenario, proxy) = behind_a_proxy(scenario, "60s").await?;
     let notifier = scenario.start("notify")?;
     commit_apart(&scenario, 1..=5).await?;
     until_delivered(&receiver, "mine", &ids(1..=5), SOON).await?;
@@ -173,6 +166,7 @@ async fn a_notifier_that_is_stopped_while_the_database_is_away_does_not_wait_for
         Ok(Look::when(written == 5, written))
     })
     .await?;
+    let address = proxy.address();
     drop(proxy);
     commit_apart(&scenario, 6..=25).await?;
     until(SOON, "records that wait", async || {
@@ -188,9 +182,24 @@ async fn a_notifier_that_is_stopped_while_the_database_is_away_does_not_wait_for
     ensure!(exit.status.success(), "{:?}", exit.status);
     ensure!(receiver.count("mine") == 5, "sent without a claim");
 
-    let _server = Proxy::at(address, server.address()).await?;
+    let server = scenario.database().url().address();
+    let _server = Proxy::at(address, server).await?;
     let notifier = scenario.start("notify")?;
     until_delivered(&receiver, "mine", &ids(1..=25), SOON).await?;
     notifier.sigterm(SOON).await?;
     heard_once(&receiver, "mine")
+}
+
+/// A notifier that is started from now on reaches its database through the proxy, and waits for so long for an answer to
+/// a request.
+async fn behind_a_proxy(scenario: Scenario, timeout: &str) -> Result<(Scenario, Proxy)> {
+    let server = scenario.database().url().clone();
+    let proxy = Proxy::in_front_of(server.address()).await?;
+    let scenario = scenario
+        .with(
+            "CDC_POSTGRES__URL",
+            server.through(proxy.address()).to_string(),
+        )
+        .with("CDC_NOTIFY__TIMEOUT", timeout);
+    Ok((scenario, proxy))
 }
