@@ -127,7 +127,8 @@ mod tests {
                 "lane_delays",
                 "attempts",
                 "attempts_by_time",
-                "endpoint_breaker"
+                "endpoint_breaker",
+                "cheaper_deliveries"
             ]
         );
     }

@@ -9,8 +9,8 @@ use pg_replication::Disposition;
 use crate::endpoint::EndpointId;
 use crate::secret_keys::SecretError;
 
-/// SQLSTATEs of a table that does not exist, or has not all of its columns.
-const UNDEFINED: [&str; 2] = ["42P01", "42703"];
+/// SQLSTATEs of a table that does not exist, or has not all of its columns, and of a function that does not exist.
+const UNDEFINED: [&str; 3] = ["42P01", "42703", "42883"];
 
 /// SQLSTATE of a row that is there already.
 pub(crate) const UNIQUE_VIOLATION: &str = "23505";

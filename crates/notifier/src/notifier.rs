@@ -86,6 +86,7 @@ impl Notifier {
             "FROM cdc.subscription",
             "FROM cdc.delivery",
             "FROM cdc.attempt",
+            "'cdc.claim_new_deliveries'::regproc",
         ] {
             let sql = format!("SELECT {columns} LIMIT 0");
             session()

@@ -33,24 +33,19 @@ pub(crate) struct Claiming {
     pub(crate) lease: Duration,
 }
 
-/// Most deliveries are new, and this is all that they need. Rows go in order, so that two batches never wait for each
-/// other in a circle.
-const NEW: &str = "
-    WITH durable AS MATERIALIZED (SELECT set_config('synchronous_commit', $6, true) AS setting)
-    INSERT INTO cdc.delivery (event_id, endpoint_id, state, owner, lease_until, at_most_once)
-    SELECT event_id, endpoint_id, 'claimed', $4, now() + make_interval(secs => $5), at_most_once
-      FROM durable, unnest($1, $2, $3) AS given (event_id, endpoint_id, at_most_once)
-        ON CONFLICT DO NOTHING";
+/// Most deliveries are new, and this is all that they need.
+const NEW: &str = "SELECT cdc.claim_new_deliveries($1, $2, $3, $4, $5, $6) AS all_are_new";
 
 /// For those that may be known. Whoever inserts or updates the row has the delivery; of two at a time PostgreSQL lets
-/// one wait for the other.
+/// one wait for the other. Rows go in order, so that two batches never wait for each other in a circle.
 ///
 /// Free to be taken are one that comes again, one that its endpoint missed, one whose holder's lease has ended, and our
 /// own: what is in flight in this process is not asked for. If the holder that is gone may have sent it, and it must not
 /// be sent twice, then what is taken hold of is only the doubt. `before` shows the row as it was when the statement
 /// began.
 const ANY: &str = "
-    WITH durable AS MATERIALIZED (SELECT set_config('synchronous_commit', $6, true) AS setting),
+    WITH durable AS MATERIALIZED (
+        SELECT set_config('synchronous_commit', CASE WHEN $6 THEN 'on' ELSE 'off' END, true) AS setting),
     given AS MATERIALIZED (
         SELECT * FROM unnest($1, $2, $3, $7) WITH ORDINALITY AS given (event_id, endpoint_id, at_most_once, asked, place)),
     claimed AS (
@@ -94,7 +89,6 @@ impl Work for Claiming {
         if items.iter().all(|item| !item.asked) && self.all_are_new(&sorted).await? {
             return Ok(vec![Claimed::Ours(Epoch::FIRST); items.len()]);
         }
-        // Those that were new are our own by now, and are claimed once more.
         let claimed = self.any(&sorted).await?;
         let mut answers: Vec<_> = order.into_iter().zip(claimed).collect();
         answers.sort_unstable_by_key(|(place, _)| *place);
@@ -103,7 +97,7 @@ impl Work for Claiming {
 }
 
 impl Claiming {
-    /// Claims those that nobody has claimed before, and gives whether that was all of them.
+    /// Claims them if nobody has claimed any of them before, and gives whether that was so.
     async fn all_are_new(&mut self, claims: &[&Claim]) -> Result<bool, Error> {
         let Columns {
             events,
@@ -111,9 +105,9 @@ impl Claiming {
             at_most_once,
         } = Columns::of(claims);
         let (owner, lease) = (&*self.owner.0, self.lease.as_secs_f64());
-        let inserted = self
+        let rows = self
             .session
-            .execute(
+            .query(
                 "claim deliveries",
                 NEW,
                 &[
@@ -122,11 +116,11 @@ impl Claiming {
                     (&at_most_once, Type::BOOL_ARRAY),
                     (&owner, Type::TEXT),
                     (&lease, Type::FLOAT8),
-                    (&durability(claims), Type::TEXT),
+                    (&must_last(claims), Type::BOOL),
                 ],
             )
             .await?;
-        Ok(usize::try_from(inserted) == Ok(claims.len()))
+        rows.first().map_or(Ok(false), |row| column(row, "all_are_new"))
     }
 
     async fn any(&mut self, claims: &[&Claim]) -> Result<Vec<Claimed>, Error> {
@@ -148,7 +142,7 @@ impl Claiming {
                     (&at_most_once, Type::BOOL_ARRAY),
                     (&owner, Type::TEXT),
                     (&lease, Type::FLOAT8),
-                    (&durability(claims), Type::TEXT),
+                    (&must_last(claims), Type::BOOL),
                     (&asked, Type::BOOL_ARRAY),
                     (&UNKNOWN, Type::TEXT),
                 ],
@@ -177,12 +171,8 @@ impl<'a> Columns<'a> {
 }
 
 /// A claim that a crash of the server loses is sent again. Only who must not do that has to wait for the disk.
-fn durability(claims: &[&Claim]) -> &'static str {
-    if claims.iter().any(|claim| claim.at_most_once) {
-        "on"
-    } else {
-        "off"
-    }
+fn must_last(claims: &[&Claim]) -> bool {
+    claims.iter().any(|claim| claim.at_most_once)
 }
 
 fn claimed(row: &Row) -> Result<Claimed, Error> {

@@ -84,18 +84,20 @@ async fn who_enables_it_opens_it() {
 
 #[tokio::test]
 async fn a_database_of_an_earlier_version_is_refused_at_the_start() {
-    let stage = Stage::new().await;
-    stage
-        .database
-        .execute("ALTER TABLE cdc.endpoint DROP COLUMN closed_until")
-        .await;
-    let error = Notifier::start(
-        stage.database.options(),
-        stage.client.clone(),
-        notifier::SecretKeys::default(),
-        std::sync::Arc::new(notifier::NoAlerts),
-        settings(),
-    );
-    let error = error.await.unwrap_err();
-    assert!(matches!(error, notifier::Error::NoTable(_)), "{error:?}");
+    for earlier in [
+        "ALTER TABLE cdc.endpoint DROP COLUMN closed_until",
+        "DROP FUNCTION cdc.claim_new_deliveries",
+    ] {
+        let stage = Stage::new().await;
+        stage.database.execute(earlier).await;
+        let error = Notifier::start(
+            stage.database.options(),
+            stage.client.clone(),
+            notifier::SecretKeys::default(),
+            std::sync::Arc::new(notifier::NoAlerts),
+            settings(),
+        );
+        let error = error.await.unwrap_err();
+        assert!(matches!(error, notifier::Error::NoTable(_)), "{error:?}");
+    }
 }

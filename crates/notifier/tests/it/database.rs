@@ -2,11 +2,12 @@
 
 use std::ops::Deref;
 
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     include_str!("../../../../sql/V7__notifier.sql"),
     include_str!("../../../../sql/V9__attempts.sql"),
     include_str!("../../../../sql/V10__attempts_by_time.sql"),
     include_str!("../../../../sql/V11__endpoint_breaker.sql"),
+    include_str!("../../../../sql/V12__cheaper_deliveries.sql"),
 ];
 
 /// A database that goes away with this value.

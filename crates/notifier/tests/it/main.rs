@@ -14,3 +14,4 @@ mod outcomes;
 mod proxy;
 mod receiver;
 mod stage;
+mod store;
