@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -47,8 +47,9 @@ struct Question<W: Work> {
     answer: oneshot::Sender<Result<W::Answer, Arc<Error>>>,
 }
 
-/// A second round trip begins beside the first only when so many wait: a small one costs nearly as much as a large one.
-const WORTH_ANOTHER: usize = 64;
+/// How long those wait for more who come with many others: a small round trip costs nearly as much as a large one, and where
+/// many come, the more of them are soon there.
+const MORE: Duration = Duration::from_millis(2);
 
 impl<W: Work> Batcher<W> {
     /// Starts the task that asks, with as many round trips at the same time as there are `workers`. It ends with the
@@ -88,6 +89,7 @@ impl<W: Work> Batcher<W> {
     }
 }
 
+/// Takes questions only when a round trip could begin: to be woken for each of them costs more than to read them.
 async fn run<W: Work>(
     mut idle: Vec<W>,
     mut questions: mpsc::Receiver<Question<W>>,
@@ -95,29 +97,47 @@ async fn run<W: Work>(
 ) {
     let mut batch = Vec::with_capacity(limits.items);
     let mut busy = FuturesUnordered::new();
-    let mut open = true;
-    while open || !busy.is_empty() || !batch.is_empty() {
-        let wanted = if busy.is_empty() {
-            1
-        } else {
-            WORTH_ANOTHER.min(limits.items)
-        };
+    loop {
+        if busy.is_empty()
+            && batch.is_empty()
+            && questions.recv_many(&mut batch, limits.items).await == 0
+        {
+            return;
+        }
+        // A second round trip begins beside the first only when it is a large one.
+        let wanted = if busy.is_empty() { 1 } else { limits.large() };
         if batch.len() >= wanted
             && let Some(work) = idle.pop()
         {
-            // Several have come together, or while the last round trip was under way: then it goes on like that.
-            if batch.len() == 1 && limits.items > 1 && !limits.wait.is_zero() {
-                sleep(limits.wait).await;
-                fill(&mut batch, &mut questions, limits.items);
+            if let Some(pause) = limits.pause(batch.len()) {
+                sleep(pause).await;
             }
+            fill(&mut batch, &mut questions, limits.items);
             busy.push(answer(work, std::mem::take(&mut batch)));
-            continue;
+        } else if idle.is_empty() {
+            idle.extend(busy.next().await);
+            fill(&mut batch, &mut questions, limits.items);
+        } else {
+            if let Ok(work) = timeout(MORE, busy.next()).await {
+                idle.extend(work);
+            }
+            fill(&mut batch, &mut questions, limits.items);
         }
-        let room = limits.items - batch.len();
-        tokio::select! {
-            biased;
-            Some(work) = busy.next(), if !busy.is_empty() => idle.push(work),
-            more = questions.recv_many(&mut batch, room), if open && room > 0 => open = more > 0,
+    }
+}
+
+impl BatchLimits {
+    /// The size of a batch that is worth its round trip.
+    const fn large(self) -> usize {
+        self.items.div_ceil(2)
+    }
+
+    /// How long a batch of this size waits for more.
+    fn pause(self, size: usize) -> Option<Duration> {
+        let large = self.large();
+        match size {
+            1 if large > 1 => Some(self.wait).filter(|wait| !wait.is_zero()),
+            _ => (large / 2..large).contains(&size).then_some(MORE),
         }
     }
 }
@@ -217,6 +237,27 @@ mod tests {
             seen.len() <= 5 && seen.iter().all(|size| *size <= 10),
             "{seen:?}"
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn where_many_come_the_next_go_with_them_and_where_few_come_nobody_waits() {
+        for (at_once, expected) in [(30, vec![60]), (10, vec![10, 10])] {
+            let (batcher, mut sizes, _stop) = batcher(100);
+            let mut asking = tokio::task::JoinSet::new();
+            for _ in 0..2 {
+                for item in 1..=at_once {
+                    let batcher = Arc::clone(&batcher);
+                    asking.spawn(async move { batcher.ask(item).await.unwrap() });
+                }
+                sleep(Duration::from_millis(1)).await;
+            }
+            asking.join_all().await;
+            let mut seen = Vec::new();
+            while let Ok(size) = sizes.try_recv() {
+                seen.push(size);
+            }
+            assert_eq!(seen, expected);
+        }
     }
 
     /// Takes a second for each batch, and says how many are under way.

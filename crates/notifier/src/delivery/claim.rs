@@ -120,7 +120,8 @@ impl Claiming {
                 ],
             )
             .await?;
-        rows.first().map_or(Ok(false), |row| column(row, "all_are_new"))
+        rows.first()
+            .map_or(Ok(false), |row| column(row, "all_are_new"))
     }
 
     async fn any(&mut self, claims: &[&Claim]) -> Result<Vec<Claimed>, Error> {

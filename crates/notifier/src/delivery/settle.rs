@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use cdc_event::RetryPolicy;
 use tokio::time::sleep;
-use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 use tracing::warn;
 
@@ -12,7 +11,7 @@ use super::{DeliveryKey, DeliveryState, Epoch, Owner};
 use crate::batch::Work;
 use crate::error::Error;
 use crate::metric;
-use crate::session::{Parameter, Session, column};
+use crate::session::{Parameter, Session};
 use cdc_event::random_fraction;
 
 /// What became of a delivery.
@@ -53,10 +52,8 @@ const ARRIVED: &str = "
     UPDATE cdc.delivery AS held
        SET state = 'delivered', owner = NULL, lease_until = NULL, status = given.status, code = NULL, excerpt = NULL,
            origin = NULL, changed_at = now()
-      FROM durable, unnest((SELECT $1), (SELECT $2), (SELECT $3)) WITH ORDINALITY
-           AS given (event_id, endpoint_id, status, place)
-     WHERE held.event_id = given.event_id AND held.endpoint_id = given.endpoint_id AND held.state <> 'delivered'
-    RETURNING given.place";
+      FROM durable, unnest((SELECT $1), (SELECT $2), (SELECT $3)) AS given (event_id, endpoint_id, status)
+     WHERE held.event_id = given.event_id AND held.endpoint_id = given.endpoint_id AND held.state <> 'delivered'";
 
 /// For those of which there is more to say. Only the holder says what became of it, with one exception: that it arrived is a fact, whoever heard it, and settles
 /// a doubt. The statement may be sent twice.
@@ -64,16 +61,14 @@ const ANY: &str = "
     WITH durable AS MATERIALIZED (SELECT set_config('synchronous_commit', 'on', true) AS setting),
     given AS MATERIALIZED (
         SELECT * FROM unnest((SELECT $1), (SELECT $2), (SELECT $3), (SELECT $4), (SELECT $5), (SELECT $6), (SELECT $7),
-                             (SELECT $8)) WITH ORDINALITY
-               AS given (event_id, endpoint_id, epoch, state, status, code, excerpt, origin, place))
+                             (SELECT $8)) AS given (event_id, endpoint_id, epoch, state, status, code, excerpt, origin))
     UPDATE cdc.delivery AS held
        SET state = given.state, owner = NULL, lease_until = NULL, status = given.status, code = given.code,
            excerpt = given.excerpt, origin = given.origin, changed_at = now()
       FROM durable, given
      WHERE held.event_id = given.event_id AND held.endpoint_id = given.endpoint_id
        AND (held.state = 'claimed' AND held.owner = $9 AND held.epoch = given.epoch
-            OR given.state = 'delivered' AND held.state <> 'delivered')
-    RETURNING given.place";
+            OR given.state = 'delivered' AND held.state <> 'delivered')";
 
 /// A request is kept whoever holds its delivery. Apart from the outcomes, which must be written down whether this can be or
 /// not.
@@ -84,16 +79,20 @@ const LOG: &str = "
 
 impl Work for Settling {
     type Item = Settlement;
-    /// Whether it was still ours to say.
-    type Answer = bool;
+    type Answer = ();
 
     /// Tries until it is done: what was sent must not be sent again because the database was away for a moment.
-    async fn run(&mut self, items: &[Settlement]) -> Result<Vec<bool>, Error> {
+    async fn run(&mut self, items: &[Settlement]) -> Result<Vec<()>, Error> {
         let pauses = RetryPolicy::new(Duration::from_millis(50), Duration::from_secs(5));
         let mut failures = 0;
         loop {
             match self.settle(items).await {
-                Ok(settled) => return Ok(settled),
+                Ok(settled) => {
+                    // The others were no longer ours to say.
+                    metrics::counter!(metric::FENCED)
+                        .increment((items.len() as u64).saturating_sub(settled));
+                    return Ok(vec![(); items.len()]);
+                }
                 Err(error) => {
                     metrics::counter!(metric::STORE_ERRORS).increment(1);
                     if failures == 0 {
@@ -112,26 +111,17 @@ impl Work for Settling {
 }
 
 impl Settling {
-    async fn settle(&mut self, items: &[Settlement]) -> Result<Vec<bool>, Error> {
-        let rows = if items.iter().all(Settlement::just_arrived) {
-            self.arrived(items).await?
-        } else {
-            let rows = self.any(items).await?;
-            self.log(items).await;
-            rows
-        };
-        let mut settled = vec![false; items.len()];
-        for row in &rows {
-            let place: i64 = column(row, "place")?;
-            let place = usize::try_from(place - 1)
-                .ok()
-                .and_then(|place| settled.get_mut(place));
-            *place.ok_or_else(|| Error::unreadable("place", "no such outcome was given"))? = true;
+    /// Gives how many were ours to say.
+    async fn settle(&mut self, items: &[Settlement]) -> Result<u64, Error> {
+        if items.iter().all(Settlement::just_arrived) {
+            return self.arrived(items).await;
         }
+        let settled = self.any(items).await?;
+        self.log(items).await;
         Ok(settled)
     }
 
-    async fn arrived(&mut self, items: &[Settlement]) -> Result<Vec<Row>, Error> {
+    async fn arrived(&mut self, items: &[Settlement]) -> Result<u64, Error> {
         let (events, endpoints) = keys(items.iter());
         let statuses = statuses(items.iter());
         let parameters: [Parameter<'_>; 3] = [
@@ -139,10 +129,10 @@ impl Settling {
             (&endpoints, Type::TEXT_ARRAY),
             (&statuses, Type::INT4_ARRAY),
         ];
-        self.session.query(DOING, ARRIVED, &parameters).await
+        self.session.execute(DOING, ARRIVED, &parameters).await
     }
 
-    async fn any(&mut self, items: &[Settlement]) -> Result<Vec<Row>, Error> {
+    async fn any(&mut self, items: &[Settlement]) -> Result<u64, Error> {
         let (events, endpoints) = keys(items.iter());
         let epochs: Vec<i64> = items.iter().map(|item| item.epoch.0).collect();
         let states: Vec<&str> = items.iter().map(|item| item.state.as_str()).collect();
@@ -153,7 +143,7 @@ impl Settling {
         let origins: Vec<Option<&str>> = items.iter().map(|item| item.origin.as_deref()).collect();
         let owner = &*self.owner.0;
         self.session
-            .query(
+            .execute(
                 DOING,
                 ANY,
                 &[

@@ -160,10 +160,7 @@ impl Shared {
 
     /// Writes it down, however long that takes.
     async fn settle(&self, settlement: Settlement, held: &mut Held) -> Result<(), Ended> {
-        let ours = self.outcomes.ask(settlement).await.map_err(Ended::Store)?;
-        if !ours {
-            metrics::counter!(metric::FENCED).increment(1);
-        }
+        self.outcomes.ask(settlement).await.map_err(Ended::Store)?;
         held.settled();
         Ok(())
     }

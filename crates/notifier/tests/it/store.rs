@@ -68,6 +68,7 @@ async fn what_is_known_already_leaves_nothing_of_those_beside_it_unclaimed() {
     handle(&notifier, &record("1")).await.unwrap();
     let sent = ["a", "b", "c"].map(|path| stage.receiver.ids(path).len());
     assert_eq!(sent, [1, 0, 1]);
-    let epochs = "SELECT string_agg(endpoint_id || epoch, ' ' ORDER BY endpoint_id) FROM cdc.delivery";
+    let epochs =
+        "SELECT string_agg(endpoint_id || epoch, ' ' ORDER BY endpoint_id) FROM cdc.delivery";
     assert_eq!(stage.database.text(epochs).await.unwrap(), "a1 b1 c1");
 }
