@@ -1,8 +1,9 @@
 //! An event, as a record carries it.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use cdc_event::{ErrorCode, HandlerError, Record};
+use cdc_event::{ErrorCode, HandlerError, KafkaPosition, Record};
 use webhook::{ExtraHeaders, WebhookId};
 
 /// The code of a record that is no event.
@@ -27,15 +28,15 @@ pub(crate) struct Event {
     pub(crate) id: WebhookId,
     /// The id as it was given.
     pub(crate) given_id: String,
-    pub(crate) kind: String,
-    pub(crate) subject: Option<String>,
+    pub(crate) kind: Arc<str>,
+    pub(crate) subject: Option<Arc<str>>,
     pub(crate) source: String,
     pub(crate) timestamp: SystemTime,
     pub(crate) data: Vec<u8>,
     /// The trace that it belongs to.
     pub(crate) trace: ExtraHeaders,
     /// Where its record is in Kafka, for people.
-    pub(crate) origin: String,
+    pub(crate) origin: KafkaPosition,
 }
 
 impl Event {
@@ -48,7 +49,7 @@ impl Event {
     pub(crate) fn read(record: &Record) -> Result<Self, HandlerError> {
         let origin = &record.origin;
         let given_id = match first(record, &ID)? {
-            Some(id) => id,
+            Some(id) => id.to_owned(),
             None => format!("{}-{}-{}", origin.topic, origin.partition, origin.offset),
         };
         let subject = match first(record, &[SUBJECT])? {
@@ -63,13 +64,14 @@ impl Event {
             id: WebhookId::new(&given_id)
                 .map_err(|error| malformed("the id cannot be sent").caused_by(error))?,
             given_id,
-            kind: first(record, &KIND)?.unwrap_or_else(|| origin.topic.clone()),
-            subject,
-            source: first(record, &[SOURCE])?.unwrap_or_else(|| format!("/{}", origin.topic)),
+            kind: first(record, &KIND)?.unwrap_or(&origin.topic).into(),
+            subject: subject.map(Into::into),
+            source: first(record, &[SOURCE])?
+                .map_or_else(|| ["/", &origin.topic].concat(), str::to_owned),
             timestamp: record.timestamp_ms.map_or_else(SystemTime::now, time),
             data: record.value.clone().unwrap_or_default(),
             trace: trace(record),
-            origin: origin.to_string(),
+            origin: origin.clone(),
         })
     }
 }
@@ -79,14 +81,14 @@ fn trace(record: &Record) -> ExtraHeaders {
     let mut headers = ExtraHeaders::default();
     for name in TRACE {
         if let Ok(Some(value)) = first(record, &[name]) {
-            drop(headers.set(name, &value));
+            drop(headers.set(name, value));
         }
     }
     headers
 }
 
 /// The first of these headers that is there and not empty.
-fn first(record: &Record, names: &[&'static str]) -> Result<Option<String>, HandlerError> {
+fn first<'a>(record: &'a Record, names: &[&'static str]) -> Result<Option<&'a str>, HandlerError> {
     for name in names {
         let value = record
             .headers
@@ -100,9 +102,9 @@ fn first(record: &Record, names: &[&'static str]) -> Result<Option<String>, Hand
 }
 
 /// Text that PostgreSQL can compare with a subscription's: NUL is in no text of it.
-fn text(what: &'static str, bytes: &[u8]) -> Result<String, HandlerError> {
+fn text<'a>(what: &'static str, bytes: &'a [u8]) -> Result<&'a str, HandlerError> {
     match str::from_utf8(bytes) {
-        Ok(text) if !text.contains('\0') => Ok(text.to_owned()),
+        Ok(text) if !text.contains('\0') => Ok(text),
         Ok(_) => Err(malformed(&format!("{what} has a NUL in it"))),
         Err(error) => Err(malformed(&format!("{what} is not text")).caused_by(error)),
     }
@@ -125,7 +127,7 @@ fn time(milliseconds: i64) -> SystemTime {
 
 #[cfg(test)]
 mod tests {
-    use cdc_event::{Headers, KafkaPosition};
+    use cdc_event::Headers;
 
     use super::*;
 
@@ -152,10 +154,7 @@ mod tests {
     fn reads_what_the_relay_writes() {
         let event =
             Event::read(&record(&[("id", b"e-1"), ("eventType", b"post.created")])).unwrap();
-        assert_eq!(
-            (event.id.as_str(), event.kind.as_str()),
-            ("e-1", "post.created")
-        );
+        assert_eq!((event.id.as_str(), &*event.kind), ("e-1", "post.created"));
         assert_eq!(event.subject.as_deref(), Some("ann"));
         assert_eq!(
             event.timestamp,
@@ -173,11 +172,7 @@ mod tests {
         ]))
         .unwrap();
         assert_eq!(
-            (
-                event.id.as_str(),
-                event.kind.as_str(),
-                event.source.as_str()
-            ),
+            (event.id.as_str(), &*event.kind, event.source.as_str()),
             ("e-2", "t", "/shop")
         );
         assert_eq!(event.subject.as_deref(), Some("bob"));
@@ -201,7 +196,10 @@ mod tests {
 
     #[test]
     fn the_topic_is_the_type_of_an_event_without_one() {
-        assert_eq!(Event::read(&record(&[("id", b"e")])).unwrap().kind, "posts");
+        assert_eq!(
+            Event::read(&record(&[("id", b"e")])).unwrap().kind.as_ref(),
+            "posts"
+        );
     }
 
     #[test]

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use super::Shared;
 use super::deliver::Ended;
 use super::store::NotDone;
-use crate::directory::Topic;
+use crate::directory::{Page, Topic};
 use crate::endpoint::EndpointId;
 use crate::error::Error;
 use crate::event::Event;
@@ -47,36 +47,54 @@ impl Shared {
     /// To all that subscribed, page after page.
     pub(super) async fn all(self: &Arc<Self>, event: &Arc<Event>) -> Result<(), NotDone> {
         let topic = Topic {
-            subject: event.subject.as_deref().map(Into::into),
-            kind: event.kind.as_str().into(),
+            subject: event.subject.clone(),
+            kind: Arc::clone(&event.kind),
         };
+        let page = self.directory.subscribers(&topic, None).await;
+        let page = page.map_err(NotDone::Store)?;
         let mut parts = Vec::new();
-        let mut running = FuturesUnordered::new();
-        let mut after = None;
-        loop {
-            let page = self.directory.subscribers(&topic, after).await;
-            let page = page.map_err(NotDone::Store)?;
-            for endpoint in page.endpoints.iter() {
-                if running.len() >= WINDOW
-                    && let Some(ended) = running.next().await
-                {
-                    collect(ended, &mut parts).map_err(NotDone::Store)?;
-                }
-                running.push(self.begin(event, endpoint.clone(), false));
+        match (&*page.endpoints, &page.next) {
+            ([only], None) => {
+                let ended = self.begin(event, only.clone(), false).await;
+                collect(ended, &mut parts).map_err(NotDone::Store)?;
             }
-            after = page.next;
-            if after.is_none() {
-                break;
-            }
-        }
-        while let Some(ended) = running.next().await {
-            collect(ended, &mut parts).map_err(NotDone::Store)?;
+            _ => self.pages(event, &topic, page, &mut parts).await?,
         }
         if parts.is_empty() {
             Ok(())
         } else {
             Err(NotDone::Failed(Failure::Partial { parts }))
         }
+    }
+
+    /// To those of a page, and of the pages after it.
+    async fn pages(
+        self: &Arc<Self>,
+        event: &Arc<Event>,
+        topic: &Topic,
+        mut page: Page,
+        parts: &mut Vec<FailedPart>,
+    ) -> Result<(), NotDone> {
+        let mut running = FuturesUnordered::new();
+        loop {
+            for endpoint in page.endpoints.iter() {
+                if running.len() >= WINDOW
+                    && let Some(ended) = running.next().await
+                {
+                    collect(ended, parts).map_err(NotDone::Store)?;
+                }
+                running.push(self.begin(event, endpoint.clone(), false));
+            }
+            if page.next.is_none() {
+                break;
+            }
+            let next = self.directory.subscribers(topic, page.next).await;
+            page = next.map_err(NotDone::Store)?;
+        }
+        while let Some(ended) = running.next().await {
+            collect(ended, parts).map_err(NotDone::Store)?;
+        }
+        Ok(())
     }
 
     /// Begins a delivery and waits for it as long as a record waits for an endpoint. What takes longer, or what

@@ -68,7 +68,7 @@ impl Settlement {
             status: report.status,
             code: report.code,
             excerpt: report.excerpt,
-            origin: (!arrived).then(|| event.origin.clone()),
+            origin: (!arrived).then(|| event.origin.to_string()),
             logged: report.logged,
         }
     }
