@@ -254,6 +254,8 @@ async fn measures_throughput_beside_that_of_the_client_alone() {
             })
             .await
         };
+        // Neither is to open its connections while it counts.
+        bare().await;
         ours(0).await;
         let backends = backends(&options).await;
         let micros = |seconds: f64| seconds * 1e6 / EVENTS as f64;
