@@ -169,7 +169,8 @@ impl Inner {
             let reused = kept.is_some();
             let link = match kept {
                 Some(link) => link,
-                None => self.open(target, &addresses, deadline).await?,
+                // In a box, since it is seldom done and would be nine tenths of what every request carries along.
+                None => Box::pin(self.open(target, &addresses, deadline)).await?,
             };
             *connection = Some(if reused {
                 Connection::Reused

@@ -184,3 +184,26 @@ async fn sends_an_empty_body() {
         "v1,v48jdbgvh29KJz2Qc+ghw8G6vG3nAKnujWBg8oM/62A="
     );
 }
+
+#[tokio::test]
+async fn a_request_does_not_carry_along_what_only_a_new_connection_needs() {
+    let client = client();
+    let message = Message {
+        id: "e-1",
+        kind: "t",
+        timestamp: SystemTime::UNIX_EPOCH,
+        source: "/",
+        subject: None,
+        data: b"1",
+    };
+    let request = Request {
+        target: &client.guard().check_url("http://127.0.0.1:8080/").unwrap(),
+        id: &WebhookId::new(message.id).unwrap(),
+        at: SystemTime::UNIX_EPOCH,
+        secrets: None,
+        body: &Format::Json.body(&message).unwrap(),
+        headers: &ExtraHeaders::default(),
+    };
+    let bytes = size_of_val(&client.send(&request));
+    assert!(bytes <= 4096, "{bytes} bytes are moved for each request");
+}
