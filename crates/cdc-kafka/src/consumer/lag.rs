@@ -1,9 +1,11 @@
 //! How far a group is behind, asked from outside of it.
 
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
+use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{Offset as NativeOffset, TopicPartitionList};
 
 use crate::client::BrokerReports;
@@ -84,6 +86,9 @@ pub async fn group_lag(
 
 type Client = BaseConsumer<BrokerReports>;
 
+/// Before a question is asked again.
+const PAUSE: Duration = Duration::from_millis(20);
+
 fn look(
     client: &Client,
     topics: &[String],
@@ -102,16 +107,13 @@ fn look(
     for TopicPartition { topic, partition } in &partitions {
         list.add_partition(topic, partition.0);
     }
-    let committed = client.committed_offsets(list, timeout)?;
+    let committed = committed(client, &list, timeout)?;
     let lag = |partition: TopicPartition| {
         let TopicPartition {
             topic,
             partition: Partition(number),
         } = &partition;
         let element = committed.find_partition(topic, *number);
-        if let Some(element) = &element {
-            element.error()?;
-        }
         let committed = match element.map(|element| element.offset()) {
             Some(NativeOffset::Offset(offset)) => Some(Offset(offset)),
             _ => None,
@@ -125,6 +127,43 @@ fn look(
         })
     };
     partitions.into_iter().map(lag).collect()
+}
+
+/// What the group has committed. A coordinator that moves, or reads what it takes over, refuses for a moment.
+fn committed(
+    client: &Client,
+    partitions: &TopicPartitionList,
+    timeout: Duration,
+) -> Result<TopicPartitionList, KafkaError> {
+    let deadline = Instant::now() + timeout;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let answer = client
+            .committed_offsets(partitions.clone(), left)
+            .and_then(|committed| {
+                for element in committed.elements() {
+                    element.error()?;
+                }
+                Ok(committed)
+            });
+        match answer {
+            Err(error) if is_passing(&error) && Instant::now() + PAUSE < deadline => {
+                thread::park_timeout(PAUSE);
+            }
+            answer => return answer,
+        }
+    }
+}
+
+fn is_passing(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::NotCoordinator
+                | RDKafkaErrorCode::CoordinatorLoadInProgress
+                | RDKafkaErrorCode::CoordinatorNotAvailable
+        )
+    )
 }
 
 #[cfg(test)]

@@ -94,8 +94,8 @@ async fn a_broker_that_crashes_while_records_are_retried_loses_none_and_no_attem
         let wanted = 1..=[4, 3, 1, 1][number % 4];
         assert!(attempts.into_iter().eq(wanted), "{number}: {calls:?}");
     }
-    // What was done and not committed is done again after a crash: that is little of it.
+    // What was done and not committed is done again after a crash: at worst all of it after each of the two.
     let planned = (4 + 3 + 1 + 1) * RECORDS / 4;
     let calls = subject.calls.count();
-    assert!(calls < planned * 2, "{calls} calls for {planned}");
+    assert!(calls <= planned * 3, "{calls} calls for {planned}");
 }
