@@ -32,13 +32,19 @@ async fn behind_proxy(stage: &Stage) -> (Notifier, Proxy) {
     (stage.notifier_at(&options, settings).await, proxy)
 }
 
+/// With an endpoint that has heard of event 1.
+async fn cut_off_after_one_event(stage: &Stage) -> (Notifier, Proxy) {
+    stage.endpoint("a").await;
+    let (notifier, proxy) = behind_proxy(stage).await;
+    handle(&notifier, &record("1")).await.unwrap();
+    proxy.cut();
+    (notifier, proxy)
+}
+
 #[tokio::test]
 async fn without_the_database_nothing_is_sent_and_the_record_waits_for_it() {
     let stage = Stage::new().await;
-    stage.endpoint("a").await;
-    let (notifier, proxy) = behind_proxy(&stage).await;
-    handle(&notifier, &record("1")).await.unwrap();
-    proxy.cut();
+    let (notifier, proxy) = cut_off_after_one_event(&stage).await;
     let record = record("2");
     let waiting = handle(&notifier, &record);
     tokio::pin!(waiting);
@@ -52,10 +58,7 @@ async fn without_the_database_nothing_is_sent_and_the_record_waits_for_it() {
 #[tokio::test]
 async fn who_stops_meanwhile_gets_the_record_back_without_an_attempt() {
     let stage = Stage::new().await;
-    stage.endpoint("a").await;
-    let (notifier, proxy) = behind_proxy(&stage).await;
-    handle(&notifier, &record("1")).await.unwrap();
-    proxy.cut();
+    let (notifier, _proxy) = cut_off_after_one_event(&stage).await;
     let record = record("2");
     let (handled, ()) = tokio::join!(handle(&notifier, &record), async {
         tokio::time::sleep(A_WHILE).await;

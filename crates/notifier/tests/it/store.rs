@@ -72,3 +72,18 @@ async fn what_is_known_already_leaves_nothing_of_those_beside_it_unclaimed() {
         "SELECT string_agg(endpoint_id || epoch, ' ' ORDER BY endpoint_id) FROM cdc.delivery";
     assert_eq!(stage.database.text(epochs).await.unwrap(), "a1 b1 c1");
 }
+
+#[tokio::test]
+async fn a_claim_that_must_not_be_lost_waits_for_the_disk_whatever_the_session_is_set_to() {
+    let stage = Stage::new().await;
+    for (event, durable, other, expected) in [("1", true, "off", "on"), ("2", false, "on", "off")] {
+        // What is in force when the claim's own transaction ends.
+        let claim = format!(
+            "SELECT set_config('synchronous_commit', '{other}', true) || ' ' ||
+                    cdc.claim_new_deliveries(ARRAY['{event}'], ARRAY['a'], ARRAY[{durable}], 'o', 60, {durable})::text
+                    || ' ' || current_setting('synchronous_commit')"
+        );
+        let claimed = stage.database.text(&claim).await.unwrap();
+        assert_eq!(claimed, format!("{other} true {expected}"));
+    }
+}

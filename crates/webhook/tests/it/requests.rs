@@ -10,17 +10,21 @@ use webhook::{Body, Class, Client, ExtraHeaders, Format, Message, Request, Setti
 use crate::receiver::{Receiver, Seen, status};
 use crate::setup::{client, send, settings};
 
-async fn one_request(format: &Format, data: &[u8]) -> Seen {
-    let receiver = Receiver::answering(|_| status(200)).await;
-    let client = client();
-    let message = Message {
+fn message(data: &[u8]) -> Message<'_> {
+    Message {
         id: "e-1",
         kind: "post.created",
         timestamp: SystemTime::UNIX_EPOCH,
         source: "/blog",
         subject: Some("ann"),
         data,
-    };
+    }
+}
+
+async fn one_request(format: &Format, data: &[u8]) -> Seen {
+    let receiver = Receiver::answering(|_| status(200)).await;
+    let client = client();
+    let message = message(data);
     let mut headers = ExtraHeaders::default();
     headers.set("authorization", "Bearer x").unwrap();
     headers.set("traceparent", "00-1-2-01").unwrap();
@@ -188,14 +192,7 @@ async fn sends_an_empty_body() {
 #[tokio::test]
 async fn a_request_does_not_carry_along_what_only_a_new_connection_needs() {
     let client = client();
-    let message = Message {
-        id: "e-1",
-        kind: "t",
-        timestamp: SystemTime::UNIX_EPOCH,
-        source: "/",
-        subject: None,
-        data: b"1",
-    };
+    let message = message(b"1");
     let request = Request {
         target: &client.guard().check_url("http://127.0.0.1:8080/").unwrap(),
         id: &WebhookId::new(message.id).unwrap(),
