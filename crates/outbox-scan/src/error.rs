@@ -25,6 +25,12 @@ pub enum Error {
         /// The server's words.
         source: pg_replication::Error,
     },
+    /// Rows are sorted in temporary files, and the server allows this session fewer bytes of them (`temp_file_limit`).
+    #[error("PostgreSQL may not use enough temporary files to sort the rows (temp_file_limit)")]
+    NoRoomToSort {
+        /// The server's words.
+        source: pg_replication::Error,
+    },
     /// There is no such table.
     #[error("the table {table} does not exist")]
     TableMissing {
@@ -64,7 +70,8 @@ impl Error {
             Self::Postgres { source, .. } if is_stale_plan(source) => Disposition::Transient,
             Self::Postgres { source, .. } => source.disposition(),
             Self::SnapshotGone { .. } | Self::Over => Disposition::Transient,
-            Self::TableMissing { .. }
+            Self::NoRoomToSort { .. }
+            | Self::TableMissing { .. }
             | Self::NotATable { .. }
             | Self::UnreadableSnapshot { .. }
             | Self::UnreadableRow { .. } => Disposition::Permanent,
@@ -75,7 +82,9 @@ impl Error {
     #[must_use]
     pub fn sql_state(&self) -> Option<SqlState> {
         match self {
-            Self::Postgres { source, .. } | Self::SnapshotGone { source, .. } => source.sql_state(),
+            Self::Postgres { source, .. }
+            | Self::SnapshotGone { source, .. }
+            | Self::NoRoomToSort { source } => source.sql_state(),
             Self::TableMissing { .. }
             | Self::NotATable { .. }
             | Self::UnreadableSnapshot { .. }

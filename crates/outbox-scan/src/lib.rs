@@ -1,8 +1,8 @@
 //! Reads the rows that outbox tables had at a snapshot, in the form in which `pgoutput` streams them.
 //!
 //! Two uses: the rows that were there before a slot, and those that were lost with one. A scan goes through each
-//! table in physical order and can be taken up again at any row; it holds one row at a time beyond its chunk,
-//! however large the table is.
+//! table in the order in which its rows were written, as far as rows tell, and can be taken up again at any row. It
+//! holds one row at a time beyond its chunk, however large the table is; the server sorts, on its disk if need be.
 //!
 //! ```no_run
 //! use outbox_scan::{ScanPlan, TableName, TableScan, View};
@@ -46,6 +46,6 @@ mod snapshot;
 
 pub use error::Error;
 pub use plan::{ScanPlan, TableName, View};
-pub use position::{InvalidPosition, ScanPosition, TupleId};
+pub use position::{InvalidPosition, ScanPosition};
 pub use scan::{Chunk, ScannedRow, TableScan};
 pub use snapshot::{InvalidSnapshot, Snapshot, take_snapshot};

@@ -10,7 +10,7 @@ use pg_replication::pgoutput::{Relation, Xid};
 use pg_replication::quote_ident;
 
 use crate::catalog::LockedLeaf;
-use crate::position::TupleId;
+use crate::position::Written;
 use crate::snapshot::Snapshot;
 
 /// The lower 32 bits.
@@ -19,6 +19,9 @@ const MASK: u64 = 0xFFFF_FFFF;
 /// Transaction ids below this are no transactions': of rows from when the cluster was made, or that were frozen by
 /// PostgreSQL 9.3 or older. Older than everything.
 const FIRST_NORMAL: u64 = 3;
+
+/// The lower half of a row's transaction id, of the table `t`.
+const XMIN: &str = "t.xmin::text::int8";
 
 /// Which rows are read, by their transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,10 +43,33 @@ impl Filter {
         }
     }
 
-    /// The same as SQL, of the table `t`.
+    /// All 64 bits of the id of the transaction that wrote a row, of which the row has the lower 32; 0 if that is older
+    /// than all.
+    pub(crate) fn transaction(&self, xmin: Xid) -> u64 {
+        let xmin = u64::from(xmin.get());
+        if xmin < FIRST_NORMAL {
+            0
+        } else {
+            full(self.end, xmin)
+        }
+    }
+
+    /// [`full`] as SQL, of the table `t`.
+    fn full(&self) -> String {
+        format!("({end} - (({end} - {XMIN}) & {MASK}))", end = self.end)
+    }
+
+    /// By what the rows of `t` are ordered: [`Written`].
+    fn order(&self) -> String {
+        let full = self.full();
+        format!(
+            "CASE WHEN {XMIN} < {FIRST_NORMAL} THEN 0 ELSE {full} END, t.cmin::text::int8, t.ctid"
+        )
+    }
+
+    /// Which rows of the table `t` are wanted.
     fn conditions(&self) -> Vec<String> {
-        let xmin = "t.xmin::text::int8";
-        let full = format!("{end} - (({end} - {xmin}) & {MASK})", end = self.end);
+        let full = self.full();
         let mut all = Vec::new();
         if let Some(snapshot) = &self.seen_by {
             let mut seen = format!("{full} < {}", snapshot.xmax());
@@ -52,10 +78,10 @@ impl Filter {
                 let list = running.join(",");
                 seen = format!("{seen} AND {full} <> ALL ('{{{list}}}'::int8[])");
             }
-            all.push(format!("({xmin} < {FIRST_NORMAL} OR {seen})"));
+            all.push(format!("({XMIN} < {FIRST_NORMAL} OR {seen})"));
         }
         if let Some(since) = self.since {
-            all.push(format!("{xmin} >= {FIRST_NORMAL} AND {full} >= {since}"));
+            all.push(format!("{XMIN} >= {FIRST_NORMAL} AND {full} >= {since}"));
         }
         all
     }
@@ -67,17 +93,24 @@ fn full(end: u64, xid: u64) -> u64 {
     end.saturating_sub(end.wrapping_sub(xid) & MASK)
 }
 
-/// Reads the rows of `leaf` behind `after`: place, transaction, and the columns of its relation.
-pub(crate) fn select(leaf: &LockedLeaf, filter: &Filter, after: Option<TupleId>) -> String {
+/// Reads the rows of `leaf` behind `after`, in the order of [`Written`]: place, transaction, command, and the columns of
+/// its relation. Places alone would not do: a row goes wherever there is room for it.
+pub(crate) fn select(leaf: &LockedLeaf, filter: &Filter, after: Option<Written>) -> String {
+    let order = filter.order();
     let mut conditions = filter.conditions();
-    // Also without a place to begin at: it makes the server go by places.
-    let after = after.unwrap_or(TupleId {
-        block: 0,
-        offset: 0,
-    });
-    conditions.insert(0, format!("t.ctid > '{after}'::tid"));
+    conditions.extend(after.map(|after| {
+        let Written {
+            transaction,
+            command,
+            place,
+        } = after;
+        format!("({order}) > ({transaction}, {command}, '{place}'::tid)")
+    }));
+    if conditions.is_empty() {
+        conditions.push("true".to_owned());
+    }
     format!(
-        "SELECT t.ctid, t.xmin{} FROM ONLY {} AS t WHERE {}",
+        "SELECT t.ctid, t.xmin, t.cmin{} FROM ONLY {} AS t WHERE {} ORDER BY {order}",
         columns(&leaf.relation),
         leaf.sql_name,
         conditions.join(" AND ")

@@ -4,17 +4,18 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use futures_core::Stream;
 use pg_replication::pgoutput::{Relation, Tuple, Xid};
-use pg_replication::{ConnectOptions, Error as PostgresError};
+use pg_replication::{ConnectOptions, Error as PostgresError, SqlState};
 use tokio_postgres::{SimpleQueryMessage, SimpleQueryRow, SimpleQueryStream};
 
 use crate::catalog::{self, Leaf};
 use crate::error::Error;
 use crate::plan::{ScanPlan, View};
-use crate::position::{ScanPosition, TupleId};
+use crate::position::{ScanPosition, Written};
 use crate::query::{Filter, select};
 use crate::session::ScanSession;
 use crate::snapshot::Snapshot;
@@ -23,10 +24,10 @@ use crate::snapshot::Snapshot;
 const CHUNK_ROWS: usize = 1000;
 const CHUNK_BYTES: usize = 1 << 20;
 
-/// Columns before those of the table: place and transaction.
-const OWN_COLUMNS: usize = 2;
+/// Columns before those of the table: place, transaction and command.
+const OWN_COLUMNS: usize = 3;
 
-/// Rows of one table, in physical order.
+/// Rows of one table, in the order in which their transactions began to write, and these wrote them.
 #[derive(Debug)]
 pub struct Chunk {
     /// Describes the rows. Its id is that of the table or partition that they are in, its name that of the plan's
@@ -138,7 +139,7 @@ impl TableScan {
                 continue;
             };
             let relation = Arc::clone(&reading.relation);
-            if let Some(row) = reading.next_row().await? {
+            if let Some(row) = reading.next_row(&self.filter).await? {
                 self.bytes += row.tuple.wire_size();
                 self.rows.push(row);
                 if self.rows.len() < CHUNK_ROWS && self.bytes < CHUNK_BYTES {
@@ -165,7 +166,7 @@ impl TableScan {
             return Ok(None);
         };
         let after = match self.after.filter(|after| after.relation() == relation) {
-            Some(after) if after.file() == locked.file => Some(after.tuple()),
+            Some(after) if after.file() == locked.file => Some(after.written()),
             Some(_) => {
                 tracing::warn!(relation, %table, "written anew meanwhile: scanned from its beginning");
                 None
@@ -184,31 +185,27 @@ impl TableScan {
 }
 
 impl Reading {
-    async fn next_row(&mut self) -> Result<Option<ScannedRow>, Error> {
+    async fn next_row(&mut self, filter: &Filter) -> Result<Option<ScannedRow>, Error> {
         while !self.ended {
             match poll_fn(|context| self.answer.as_mut().poll_next(context)).await {
                 None => self.ended = true,
                 Some(Err(error)) => return Err(read_failed(error)),
-                Some(Ok(SimpleQueryMessage::Row(row))) => return self.scanned(&row).map(Some),
+                Some(Ok(SimpleQueryMessage::Row(row))) => {
+                    return self.scanned(&row, filter).map(Some);
+                }
                 Some(Ok(_)) => {}
             }
         }
         Ok(None)
     }
 
-    fn scanned(&self, row: &SimpleQueryRow) -> Result<ScannedRow, Error> {
-        let own = |index, what| {
-            let text = row.try_get(index).map_err(read_failed)?;
-            text.ok_or(Error::UnreadableRow { what })
+    fn scanned(&self, row: &SimpleQueryRow, filter: &Filter) -> Result<ScannedRow, Error> {
+        let xid = Xid(own(row, 1, "transaction")?);
+        let written = Written {
+            transaction: filter.transaction(xid),
+            command: own(row, 2, "command")?,
+            place: own(row, 0, "place")?,
         };
-        let place: TupleId = own(0, "place")?
-            .parse()
-            .map_err(|_| Error::UnreadableRow { what: "place" })?;
-        let xid = own(1, "transaction")?
-            .parse()
-            .map_err(|_| Error::UnreadableRow {
-                what: "transaction",
-            })?;
         let values = (OWN_COLUMNS..row.len())
             .map(|index| row.try_get(index))
             .collect::<Result<Vec<_>, _>>()
@@ -216,16 +213,29 @@ impl Reading {
         let texts = values.into_iter().map(|value| value.map(str::as_bytes));
         Ok(ScannedRow {
             tuple: Tuple::from_texts(texts).map_err(|_| Error::UnreadableRow { what: "value" })?,
-            xid: Xid(xid),
-            position: ScanPosition::new(self.relation.id.0, self.file, place),
+            xid,
+            position: ScanPosition::new(self.relation.id.0, self.file, written),
         })
     }
 }
 
+/// A value that is the scan's, not the table's.
+fn own<T: FromStr>(row: &SimpleQueryRow, index: usize, what: &'static str) -> Result<T, Error> {
+    let text = row.try_get(index).map_err(read_failed)?;
+    let value = text.and_then(|text| text.parse().ok());
+    value.ok_or(Error::UnreadableRow { what })
+}
+
 fn read_failed(error: tokio_postgres::Error) -> Error {
-    Error::Postgres {
-        doing: "read the rows of a table",
-        source: PostgresError::from(error),
+    let source = PostgresError::from(error);
+    // Configuration limit exceeded.
+    if source.sql_state() == SqlState::parse("53400") {
+        Error::NoRoomToSort { source }
+    } else {
+        Error::Postgres {
+            doing: "read the rows of a table",
+            source,
+        }
     }
 }
 

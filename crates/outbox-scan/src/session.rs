@@ -11,10 +11,9 @@ use crate::snapshot::{Snapshot, take_snapshot};
 
 const DOING: &str = "open a scan";
 
-/// Rows come in physical order, all of them, and for as long as it takes. A setting that this version of PostgreSQL does
+/// Rows come all of them, and for as long as it takes. A setting that this version of PostgreSQL does
 /// not have is left alone.
-const SETTINGS: [(&str, &str); 9] = [
-    ("synchronize_seqscans", "off"),
+const SETTINGS: [(&str, &str); 8] = [
     ("max_parallel_workers_per_gather", "0"),
     ("jit", "off"),
     // Rows that a policy hides become an error in place of a loss.

@@ -29,6 +29,14 @@ impl Failure {
             RelayError::Backfill {
                 source: outbox_scan::Error::Postgres { doing, source },
             } => return Self::from_postgres(source, Context::new(config, doing)),
+            RelayError::Backfill {
+                source: outbox_scan::Error::NoRoomToSort { .. },
+            } => (
+                ErrorCode::Backfill,
+                "raise it for the relay's role (as a superuser: ALTER ROLE … SET temp_file_limit = …), to about the size \
+                 of the outbox tables"
+                    .to_owned(),
+            ),
             RelayError::Backfill { .. } | RelayError::TooManyToCompare { .. } => (
                 ErrorCode::Backfill,
                 "see the cause; to go on without these rows, set `relay.on_gap = \"accept\"` or `relay.snapshot = \"never\"`"

@@ -16,8 +16,8 @@ async fn an_empty_table_has_no_chunk() {
 }
 
 #[tokio::test]
-async fn reads_in_physical_order_without_a_key() {
-    let database = Database::create("order").await;
+async fn reads_a_statement_s_rows_by_their_places_without_a_key() {
+    let database = Database::create("places").await;
     let sql = "CREATE TABLE t (n int, text text); \
                INSERT INTO t SELECT 5001 - n, repeat('x', 50) FROM generate_series(1, 5000) AS n";
     database.run(sql).await;
@@ -29,6 +29,55 @@ async fn reads_in_physical_order_without_a_key() {
             .map(|row| row.position)
             .is_sorted_by(|a, b| a < b)
     );
+}
+
+/// Rows of such sizes that the fourth has room only in the first page, and the second and third don't.
+const SCATTERED: [&str; 4] = [
+    "INSERT INTO t SELECT 1, repeat('x', 5000)",
+    "INSERT INTO t SELECT 2, repeat('x', 4000)",
+    "INSERT INTO t SELECT 3, repeat('x', 3500)",
+    "INSERT INTO t SELECT 4, repeat('x', 2800)",
+];
+
+async fn reads_as_written(database: &Database) {
+    let client = database.client().await;
+    let places = client
+        .query("SELECT n FROM t ORDER BY ctid", &[])
+        .await
+        .unwrap();
+    let places: Vec<i32> = places.iter().map(|row| row.get(0)).collect();
+    assert_eq!(places, [1, 4, 2, 3], "the rows are not scattered");
+    let mut plan = database.plan(&["t"]).await;
+    let chunks = database.scan(plan.clone()).await;
+    assert_eq!(numbers(&chunks), [1, 2, 3, 4]);
+    let positions: Vec<_> = rows(&chunks).map(|row| row.position).collect();
+    assert!(positions.is_sorted_by(|a, b| a < b), "{positions:?}");
+    plan.after = Some(positions[1]);
+    assert_eq!(numbers(&database.scan(plan).await), [3, 4]);
+}
+
+#[tokio::test]
+async fn reads_transactions_in_their_order_wherever_their_rows_are() {
+    let database = Database::create("order").await;
+    database
+        .run("CREATE TABLE t (n int, text text); ALTER TABLE t ALTER COLUMN text SET STORAGE PLAIN")
+        .await;
+    for insert in SCATTERED {
+        database.run(insert).await;
+    }
+    reads_as_written(&database).await;
+}
+
+#[tokio::test]
+async fn reads_a_transaction_s_statements_in_their_order_wherever_their_rows_are() {
+    let database = Database::create("statements").await;
+    database
+        .run("CREATE TABLE t (n int, text text); ALTER TABLE t ALTER COLUMN text SET STORAGE PLAIN")
+        .await;
+    database
+        .run(&format!("BEGIN; {}; COMMIT", SCATTERED.join("; ")))
+        .await;
+    reads_as_written(&database).await;
 }
 
 #[tokio::test]

@@ -77,6 +77,21 @@ async fn refuses_to_leave_out_what_a_policy_hides() {
 }
 
 #[tokio::test]
+async fn says_that_the_server_may_not_sort_so_many_rows() {
+    let database = Database::create("no_room").await;
+    let sql = format!(
+        "CREATE TABLE t (n int, text text); INSERT INTO t SELECT n, repeat('x', 100) FROM generate_series(1, 10000) AS n; \
+         ALTER DATABASE {name} SET work_mem = '64kB'; ALTER DATABASE {name} SET temp_file_limit = '100kB'",
+        name = database.name()
+    );
+    database.run(&sql).await;
+    let mut scan = database.open(database.plan(&["t"]).await).await;
+    let error = scan.next_chunk().await.unwrap_err();
+    assert!(matches!(error, Error::NoRoomToSort { .. }), "{error:?}");
+    assert_eq!(error.disposition(), Disposition::Permanent);
+}
+
+#[tokio::test]
 async fn copes_with_partitions_that_are_dropped_and_renamed() {
     let database = Database::create("drop").await;
     let sql = "CREATE TABLE t (n int) PARTITION BY LIST (n); \
