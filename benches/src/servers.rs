@@ -30,8 +30,6 @@ pub(crate) async fn start() -> Result<Services> {
     instance.stop(Component::Postgres).await?;
     instance.start_again(Component::Postgres).await?;
     // Nobody is killed here, and a broker must not be taken for dead because the processors are busy.
-    instance
-        .configure_kafka("broker.session.timeout.ms=60000")
-        .await?;
+    instance.be_patient_with_kafka().await?;
     Ok(services)
 }

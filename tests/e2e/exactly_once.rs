@@ -59,11 +59,7 @@ async fn each_event_is_seen_once_after_a_broker_that_was_frozen_for_longer_than_
 -> Result<()> {
     let _turn = heavy::turn().await;
     let scenario = Scenario::private(&[Component::Kafka]).await?;
-    // A broker that is alone and fenced by its controller may lose the marks of transactions: see docs/acceptance.md.
-    scenario
-        .servers()?
-        .configure_kafka("broker.session.timeout.ms=120000")
-        .await?;
+    scenario.servers()?.be_patient_with_kafka().await?;
     let scenario = scenario.delivering(Delivery::ExactlyOnce);
     let consumer = scenario.consumer()?;
     let mut relay = scenario.relay().await?;

@@ -109,6 +109,7 @@ async fn both_ways_make_the_same_record() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_record_that_is_sent_again_is_there_once() -> Result<()> {
     let scenario = one_topic(Scenario::private(&[Component::Kafka]).await?);
+    scenario.servers()?.be_patient_with_kafka().await?;
     let _relay = scenario.relay().await?;
     let mut service = Prepared::new(&scenario)?
         .with("KAFKA_PRODUCER", r#"{"request.timeout.ms": "300"}"#)
@@ -119,7 +120,7 @@ async fn a_record_that_is_sent_again_is_there_once() -> Result<()> {
     scenario.servers()?.freeze(Component::Kafka)?;
     service.ask("k", "1").await?;
     let frozen = Instant::now();
-    // Long enough for several attempts, and shorter than the broker's session.
+    // Long enough for several attempts.
     until(SOON, "several attempts", async || {
         let elapsed = frozen.elapsed();
         Ok(Look::when(

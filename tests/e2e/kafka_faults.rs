@@ -48,10 +48,7 @@ async fn keeps_the_replication_connection_while_kafka_hangs_for_three_wal_sender
         .await?
         .delivering(Delivery::AtLeastOnce);
     // A broker that is fenced for its silence is another story, told below.
-    scenario
-        .servers()?
-        .configure_kafka("broker.session.timeout.ms=120000")
-        .await?;
+    scenario.servers()?.be_patient_with_kafka().await?;
     scenario
         .database()
         .set_wal_sender_timeout(WAL_SENDER_TIMEOUT)
@@ -123,6 +120,7 @@ async fn keeps_the_replication_connection_while_kafka_hangs_for_three_wal_sender
 async fn does_not_confirm_an_event_that_kafka_has_not_acknowledged_even_if_idle() -> Result<()> {
     let _turn = heavy::turn().await;
     let scenario = Scenario::private(&[Component::Kafka]).await?;
+    scenario.servers()?.be_patient_with_kafka().await?;
     let database = scenario.database();
     let consumer = scenario.consumer()?;
     let relay = scenario.relay().await?;

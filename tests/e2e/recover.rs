@@ -255,6 +255,7 @@ async fn an_event_that_kafka_refuses_again_stays_open_and_holds_up_no_other() ->
 #[tokio::test(flavor = "multi_thread")]
 async fn what_kafka_does_not_acknowledge_is_open_again_and_loses_nothing() -> Result<()> {
     let scenario = one_topic(Scenario::private(&[Component::Kafka]).await?);
+    scenario.servers()?.be_patient_with_kafka().await?;
     store(&scenario, "generate_series(1, 5)").await?;
     let child = start(&scenario, "recover replay --all --rate 1/s")?;
     ids_until(&scenario, &id(1)).await?;
