@@ -23,7 +23,7 @@ pub(crate) struct TupleId {
 pub(crate) struct Written {
     /// The id of the transaction with all of its 64 bits; 0 for rows from before ids were kept.
     pub(crate) transaction: u64,
-    /// Which command of the transaction wrote it (`cmin`).
+    /// Which command of the transaction wrote it (`cmin`), unless somebody has tried to remove it since.
     pub(crate) command: u32,
     /// Tells rows of one command apart.
     pub(crate) place: TupleId,

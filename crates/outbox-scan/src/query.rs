@@ -59,11 +59,31 @@ impl Filter {
         format!("({end} - (({end} - {XMIN}) & {MASK}))", end = self.end)
     }
 
+    /// The transaction of [`Written`] as SQL, of the table `t`.
+    fn transaction_of_row(&self) -> String {
+        let full = self.full();
+        format!("CASE WHEN {XMIN} < {FIRST_NORMAL} THEN 0 ELSE {full} END")
+    }
+
     /// By what the rows of `t` are ordered: [`Written`].
     fn order(&self) -> String {
-        let full = self.full();
+        format!("{}, t.cmin::text::int8, t.ctid", self.transaction_of_row())
+    }
+
+    /// Which rows of `t` may be behind `after`.
+    ///
+    /// Where a row keeps its command, an attempt to remove it puts its own, for good. So of the transaction that was
+    /// under way, each row that somebody has touched is read again: once too often rather than never.
+    fn is_behind(&self, after: Written) -> String {
+        let Written {
+            transaction,
+            command,
+            place,
+        } = after;
+        let (order, of_row) = (self.order(), self.transaction_of_row());
         format!(
-            "CASE WHEN {XMIN} < {FIRST_NORMAL} THEN 0 ELSE {full} END, t.cmin::text::int8, t.ctid"
+            "(({order}) > ({transaction}, {command}, '{place}'::tid) \
+             OR ({of_row} = {transaction} AND t.xmax::text <> '0'))"
         )
     }
 
@@ -98,14 +118,7 @@ fn full(end: u64, xid: u64) -> u64 {
 pub(crate) fn select(leaf: &LockedLeaf, filter: &Filter, after: Option<Written>) -> String {
     let order = filter.order();
     let mut conditions = filter.conditions();
-    conditions.extend(after.map(|after| {
-        let Written {
-            transaction,
-            command,
-            place,
-        } = after;
-        format!("({order}) > ({transaction}, {command}, '{place}'::tid)")
-    }));
+    conditions.extend(after.map(|after| filter.is_behind(after)));
     if conditions.is_empty() {
         conditions.push("true".to_owned());
     }

@@ -63,6 +63,24 @@ async fn a_running_transaction_s_rows_are_not_seen_when_it_commits() {
     assert_eq!(numbers(&database.scan(plan).await), [1, 3]);
 }
 
+/// A row keeps the number of its command where that of its removal goes, even if the removal is rolled back.
+#[tokio::test]
+async fn a_row_whose_removal_was_rolled_back_is_not_passed_over() {
+    let database = Database::create("rolled_back").await;
+    let sql = "CREATE TABLE t (n int); BEGIN; INSERT INTO t VALUES (1); INSERT INTO t VALUES (2); \
+               INSERT INTO t VALUES (3); INSERT INTO t VALUES (4); COMMIT";
+    database.run(sql).await;
+    let mut plan = database.plan(&["t"]).await;
+    let first = database.scan(plan.clone()).await;
+    plan.after = Some(first[0].rows[1].position);
+    database
+        .run("BEGIN; DELETE FROM t WHERE n = 4; ROLLBACK")
+        .await;
+    let mut rest = numbers(&database.scan(plan).await);
+    rest.sort_unstable();
+    assert_eq!(rest, [3, 4]);
+}
+
 #[tokio::test]
 async fn a_table_that_was_written_anew_is_read_from_its_beginning() {
     let database = Database::create("anew").await;
