@@ -176,6 +176,11 @@ impl PartialTransaction {
         })
     }
 
+    /// Whether its commit is at `lsn` or after it.
+    pub(crate) fn ends_after(self, lsn: Lsn) -> bool {
+        self.commit_lsn >= lsn
+    }
+
     /// The first change that Kafka does not have.
     fn position(self) -> Position {
         Position {

@@ -155,8 +155,12 @@ pub(crate) fn between(
     slot: SlotFacts,
 ) -> Option<Gap> {
     let (delivered, newest) = (checkpoint.lsn, checkpoint.newest);
+    let lacks_what_kafka_has = |end: Lsn| {
+        let part = checkpoint.partial;
+        end < delivered || part.is_some_and(|part| part.ends_after(end))
+    };
     if let Some(left) = server.left_timeline_at
-        && left < delivered
+        && lacks_what_kafka_has(left)
     {
         return Some(Gap::TimelineLeft {
             delivered,
@@ -166,7 +170,7 @@ pub(crate) fn between(
             newest,
         });
     }
-    if server.identity.flush_lsn < delivered {
+    if lacks_what_kafka_has(server.identity.flush_lsn) {
         return Some(Gap::ServerBehind {
             delivered,
             ends: server.identity.flush_lsn,
@@ -209,7 +213,10 @@ impl Gap {
 
 #[cfg(test)]
 mod tests {
+    use cdc_event::{ChangeIndex, Position};
+
     use super::*;
+    use crate::relay::checkpoint::PartialTransaction;
 
     fn identity(timeline: &str, flush: u64) -> SystemIdentity {
         SystemIdentity {
@@ -228,6 +235,30 @@ mod tests {
             left_timeline_at: left.map(Lsn::new),
         };
         between(&checkpoint, server, slot)
+    }
+
+    #[test]
+    fn a_server_without_a_transaction_that_kafka_has_a_part_of_took_another_way() {
+        let mut checkpoint = Checkpoint::at(Lsn::new(100), "1".parse().unwrap(), None);
+        checkpoint.partial = PartialTransaction::before(Position {
+            commit_lsn: Lsn::new(200),
+            index: ChangeIndex::new(5),
+        });
+        let verdict = |flush, left: Option<u64>| {
+            let server = ServerFacts {
+                identity: &identity("1", flush),
+                left_timeline_at: left.map(Lsn::new),
+            };
+            between(&checkpoint, server, ready(50))
+        };
+        for left in [150, 200] {
+            let gap = verdict(500, Some(left));
+            assert!(matches!(gap, Some(Gap::TimelineLeft { .. })), "{gap:?}");
+            let gap = verdict(left, None);
+            assert!(matches!(gap, Some(Gap::ServerBehind { .. })), "{gap:?}");
+        }
+        assert_eq!(verdict(500, Some(201)), None);
+        assert_eq!(verdict(201, None), None);
     }
 
     fn ready(confirmed: u64) -> SlotFacts {

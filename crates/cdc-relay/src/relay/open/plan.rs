@@ -81,7 +81,9 @@ pub(super) fn decide(
 fn bridge(relay: &Relay, gap: Gap, checkpoint: Option<&Checkpoint>) -> Result<Plan, RelayError> {
     ::metrics::counter!(metric::GAPS).increment(1);
     let shared = match gap {
-        Gap::TimelineLeft { left, .. } => left,
+        Gap::TimelineLeft {
+            left, delivered, ..
+        } => left.min(delivered),
         _ => Lsn::ZERO,
     };
     let backfill = match relay.config.relay.on_gap {

@@ -60,7 +60,9 @@ impl Checkpoints {
         next.lsn = frontier.lsn;
         next.newest = frontier.newest;
         next.backfill = frontier.backfill.as_deref().cloned();
-        next.partial = partial;
+        // A session that begins anew hears of it only when the server has come to it again.
+        let still = |partial: &PartialTransaction| partial.ends_after(frontier.lsn);
+        next.partial = partial.or(self.durable.partial.filter(still));
         if next == self.durable {
             return None;
         }
@@ -94,5 +96,60 @@ impl Checkpoints {
 
     pub(super) fn written(&mut self, checkpoint: Checkpoint) {
         self.durable = checkpoint;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cdc_event::{ChangeIndex, Position};
+    use pg_lsn::Lsn;
+    use pg_replication::{SlotName, SystemIdentity};
+
+    use super::*;
+
+    fn part(commit_lsn: u64, changes: u64) -> Option<PartialTransaction> {
+        PartialTransaction::before(Position {
+            commit_lsn: Lsn::new(commit_lsn),
+            index: ChangeIndex::new(changes),
+        })
+    }
+
+    /// Of a relay that ended in the middle of the transaction that commits at 200.
+    fn checkpoints() -> Checkpoints {
+        let identity = SystemIdentity {
+            system_id: "7".parse().unwrap(),
+            timeline: "1".parse().unwrap(),
+            flush_lsn: Lsn::new(500),
+            database: None,
+        };
+        let key = CheckpointKey::new(&identity, &SlotName::new("slot").unwrap());
+        let mut durable = Checkpoint::at(Lsn::new(100), identity.timeline, None);
+        durable.partial = part(200, 5_000);
+        let (_, horizon) = watch::channel(None);
+        Checkpoints::new("t".into(), &key, durable, horizon)
+    }
+
+    fn partial_at(lsn: u64, partial: Option<PartialTransaction>) -> Option<PartialTransaction> {
+        let checkpoints = checkpoints();
+        let frontier = Frontier {
+            lsn: Lsn::new(lsn),
+            ..checkpoints.frontier()
+        };
+        let next = checkpoints.next(&frontier, partial);
+        next.map_or(checkpoints.durable.partial, |next| next.partial)
+    }
+
+    #[test]
+    fn a_part_that_is_in_kafka_is_not_forgotten_before_its_transaction_comes_again() {
+        for lsn in [100, 150, 200] {
+            assert_eq!(partial_at(lsn, None), part(200, 5_000), "{lsn}");
+        }
+    }
+
+    #[test]
+    fn a_part_ends_with_its_transaction_and_with_the_next_part() {
+        assert_eq!(partial_at(201, None), None);
+        assert_eq!(partial_at(100, part(200, 6_000)), part(200, 6_000));
+        assert_eq!(partial_at(201, part(300, 7)), part(300, 7));
     }
 }
