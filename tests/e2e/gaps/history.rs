@@ -196,6 +196,49 @@ async fn stops_at_another_server_with_a_slot_of_the_same_name() -> Result<()> {
     Ok(())
 }
 
+/// The second start knows nothing of what the first one was told to do, but what that wrote down.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replay_on_another_server_that_is_killed_before_there_is_a_slot_sends_what_is_missing_only()
+-> Result<()> {
+    let _turn = heavy::turn().await;
+    let scenario = one_topic(prepared(Scenario::shared().await?, "exactly_once"));
+    relayed(&scenario, 1..=2).await?;
+    let other = Services::private(&[Component::Postgres]).await?;
+    let database = Database::create(&other).await?;
+    let scenario = scenario.with("CDC_POSTGRES__URL", database.url().to_string());
+    scenario.init().await?;
+    let session = database.session().await?;
+    let drop = "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots";
+    session.batch_execute(drop).await?;
+    for n in 1..=3 {
+        session.batch_execute(&emit(n)).await?;
+    }
+
+    // A slot waits for whoever is writing.
+    let writer = database.session().await?;
+    let write = format!("BEGIN; {}", emit(4));
+    writer.batch_execute(&write).await?;
+    let scenario = scenario.with("CDC_RELAY__ON_GAP", "replay_table");
+    let relay = scenario.start_relay()?;
+    let creating = "SELECT count(*) FROM pg_stat_activity
+                     WHERE backend_type = 'walsender' AND query LIKE 'CREATE_REPLICATION_SLOT%' AND state = 'active'";
+    until(SOON, "the slot to be waited for", async || {
+        let count: i64 = session.query_one(creating, &[]).await?.get(0);
+        Ok(Look::when(count > 0, count))
+    })
+    .await?;
+    relay.kill_9().await?;
+    writer.batch_execute("COMMIT").await?;
+
+    let scenario = scenario.with("CDC_RELAY__ON_GAP", "fail");
+    let _relay = scenario.relay().await?;
+    session.batch_execute(&emit(5)).await?;
+    let mut found = ids_until(&scenario, &id(5)).await?;
+    found.sort();
+    ensure!(found == ids(1..=5), "{found:?}");
+    Ok(())
+}
+
 async fn system_id(session: &Session) -> Result<String> {
     let query = "SELECT system_identifier::text FROM pg_control_system()";
     Ok(session.query_one(query, &[]).await?.get(0))

@@ -53,6 +53,15 @@ pub(super) enum Wanted {
     Missing { since: Option<Xid> },
 }
 
+impl Wanted {
+    fn since(self) -> Option<Xid> {
+        match self {
+            Self::Everything => None,
+            Self::Missing { since } => since,
+        }
+    }
+}
+
 /// A table that is being read.
 #[derive(Debug)]
 pub(super) struct TableBackfill {
@@ -73,20 +82,27 @@ struct Rows {
 
 impl Backfill {
     /// Before the slot is there.
-    pub(super) fn wanted() -> Self {
+    pub(super) fn intended(wanted: Wanted) -> Self {
         Self {
             snapshot: None,
-            since: None,
-            only_missing: false,
+            since: wanted.since().map(|xid| xid.0),
+            only_missing: wanted != Wanted::Everything,
             streamed_from: None,
             after: None,
             read: false,
         }
     }
 
-    /// Whether the slot was not there yet.
-    pub(super) fn is_only_wanted(&self) -> bool {
-        self.snapshot.is_none()
+    /// What was wanted, if the slot was not there yet.
+    pub(super) fn intent(&self) -> Option<Wanted> {
+        let wanted = if self.only_missing {
+            Wanted::Missing {
+                since: self.since.map(Xid),
+            }
+        } else {
+            Wanted::Everything
+        };
+        self.snapshot.is_none().then_some(wanted)
     }
 
     fn scan(&self, relay: &Relay) -> Result<ScanPlan, RelayError> {
@@ -124,10 +140,7 @@ impl TableBackfill {
         exported: Option<&str>,
         streamed_from: Option<Xid>,
     ) -> Result<Self, RelayError> {
-        let since = match wanted {
-            Wanted::Everything => None,
-            Wanted::Missing { since } => since,
-        };
+        let since = wanted.since();
         // All scans must see the same rows, those of savepoints included: only the server can say which these are.
         let (_exporter, name) = match exported {
             Some(name) => (None, name.to_owned()),
@@ -147,7 +160,7 @@ impl TableBackfill {
         let backfill = Backfill {
             snapshot: Some(reader.snapshot().to_string()),
             since: since.map(|xid| xid.0),
-            only_missing: matches!(wanted, Wanted::Missing { .. }),
+            only_missing: wanted != Wanted::Everything,
             streamed_from: streamed_from.map(|xid| xid.0),
             after: None,
             read: false,

@@ -14,7 +14,7 @@ use pg_replication::pgoutput::Xid;
 use pg_replication::{PgTimestamp, SlotName, SystemId, SystemIdentity, TimelineId};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::backfill::Backfill;
+use super::backfill::{Backfill, Wanted};
 use super::coverage::Coverage;
 
 /// The only layout so far.
@@ -129,9 +129,9 @@ impl Checkpoint {
         Coverage::new(self.lsn, self.partial.map(PartialTransaction::position))
     }
 
-    /// Whether it was written before the slot that it speaks of was made.
-    pub(crate) fn wants_backfill(&self) -> bool {
-        self.backfill.as_ref().is_some_and(Backfill::is_only_wanted)
+    /// The rows that were wanted when it was written, which was before the slot that it speaks of was made.
+    pub(super) fn intent(&self) -> Option<Wanted> {
+        self.backfill.as_ref().and_then(Backfill::intent)
     }
 
     pub(crate) fn horizon(&self) -> Option<Xid> {

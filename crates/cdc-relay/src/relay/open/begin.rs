@@ -64,10 +64,12 @@ pub(super) async fn begin_with_new_slot(
         Plan::Begin { backfill, .. } => backfill,
         Plan::Continue(_) => None,
     };
-    if kafka.checkpoint.is_none() && wanted.is_some() {
+    if kafka.checkpoint.is_none()
+        && let Some(wanted) = wanted
+    {
         // A crash after the slot was made would otherwise look like a slot without anything before it.
         let mut intent = Checkpoint::at(Lsn::ZERO, server.identity.timeline, None);
-        intent.backfill = Some(Backfill::wanted());
+        intent.backfill = Some(Backfill::intended(wanted));
         kafka.establish(relay, &intent).await?;
     }
     let created = create_slot(relay, server, session).await?;

@@ -34,13 +34,13 @@ pub(super) fn decide(
     noticed: Option<Gap>,
 ) -> Result<Plan, RelayError> {
     let new_slot = !matches!(server.slot.facts, SlotFacts::Ready { .. });
+    if let Some(wanted) = kafka.checkpoint.as_ref().and_then(Checkpoint::intent) {
+        return Ok(Plan::Begin {
+            shared: Lsn::ZERO,
+            backfill: Some(wanted),
+        });
+    }
     let gap = match (&kafka.checkpoint, kafka.elsewhere) {
-        (Some(checkpoint), _) if checkpoint.wants_backfill() => {
-            return Ok(Plan::Begin {
-                shared: Lsn::ZERO,
-                backfill: Some(Wanted::Everything),
-            });
-        }
         (Some(checkpoint), _) => {
             let facts = ServerFacts {
                 identity: &server.identity,
