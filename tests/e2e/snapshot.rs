@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use cdc_e2e::Scenario;
+use cdc_e2e::services::Component;
 use cdc_e2e::wait::{Look, until};
 
 use crate::heavy;
@@ -221,4 +222,40 @@ async fn a_slot_that_is_there_is_not_preceded_by_a_snapshot() -> Result<()> {
     let _relay = scenario.relay().await?;
     ensure!(ids_until(&scenario, &id(2)).await? == ids([2]));
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_relays_that_wait_for_kafka_at_their_first_start_one_stands_by() -> Result<()> {
+    let _turn = heavy::turn().await;
+    let scenario = one_topic(Scenario::private(&[Component::Kafka]).await?)
+        .with("CDC_RELAY__DELIVERY", "exactly_once")
+        .with("CDC_RELAY__SNAPSHOT", "initial");
+    drop_slot(&scenario).await?;
+    insert(&scenario, 10).await?;
+    let kafka = scenario.servers()?;
+    kafka.stop(Component::Kafka).await?;
+    let mut relays = [scenario.start_relay()?, scenario.start_relay()?];
+    // They look for the slot before they look for Kafka.
+    until(SOON, "both to wait for Kafka", async || {
+        let log = scenario.log().tail(usize::MAX);
+        let waiting = log.matches("waiting for Kafka").count();
+        Ok(Look::when(waiting == relays.len(), waiting))
+    })
+    .await?;
+    kafka.start_again(Component::Kafka).await?;
+    until(SOON, "one to stream and one to stand by", async || {
+        let mut phases = Vec::new();
+        for relay in &mut relays {
+            ensure!(relay.is_running(), "a relay has ended");
+            let status = relay.admin().status().await?;
+            phases.push(status["phase"].to_string());
+        }
+        phases.sort();
+        let as_wanted = phases == ["\"standby\"", "\"streaming\""];
+        Ok(Look::when(as_wanted, format!("{phases:?}")))
+    })
+    .await?;
+    write(&scenario, 11).await?;
+    let found = ids_until(&scenario, &id(11)).await?;
+    has_each_row_once(&scenario, found).await
 }

@@ -42,7 +42,7 @@ use cdc_event::{Backoff, random_fraction};
 use cdc_kafka::{KafkaOptions, Limits, TopicSettings};
 use cdc_outbox::Encoder;
 use pg_lsn::Lsn;
-use pg_replication::{ConnectOptions, PublicationName, ReplicationStream, SlotName};
+use pg_replication::{ConnectOptions, PublicationName, ReplicationStream, SlotName, SqlState};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -204,6 +204,12 @@ impl Relay {
                 Next::Reconnect
             }
             _ if relay.poison == Poison::Park && error.poison().is_some() => Next::Reconnect,
+            // Another relay was quicker to make the slot.
+            RelayError::Postgres { source, .. }
+                if source.sql_state() == Some(SqlState::DUPLICATE_OBJECT) =>
+            {
+                Next::Reconnect
+            }
             _ => error.next(),
         }
     }

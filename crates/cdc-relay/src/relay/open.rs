@@ -101,6 +101,17 @@ impl<'a> RelaySession<'a> {
             (stream, kafka) = (held_stream, opened);
         } else {
             let mut opened = KafkaSide::open(relay, &topics, key).await?;
+            let now = slot::look(&mut session, &relay.slot).await?;
+            if now.facts != server.slot.facts {
+                // Another relay made the slot while Kafka was waited for: all that was read may be out of date.
+                drop((opened, session));
+                let beginning = Beginning {
+                    careful,
+                    refused,
+                    gap,
+                };
+                return Box::pin(Self::open(relay, beginning, streamed)).await;
+            }
             let plan = decide(relay, &server, &opened, gap)?;
             (checkpoint, backfill) =
                 begin_with_new_slot(relay, &server, &mut session, &mut opened, plan).await?;
