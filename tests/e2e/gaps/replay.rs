@@ -130,6 +130,51 @@ async fn sends_missing_rows_once_while_rows_are_written() -> Result<()> {
     Ok(())
 }
 
+/// The tables are looked at once to know what the stream may pass over, and read after that.
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_of_a_table_that_is_emptied_before_it_is_read_come_by_the_stream() -> Result<()> {
+    let _turn = heavy::turn().await;
+    let scenario = scenario("exactly_once")
+        .await?
+        .with("CDC_RELAY__TRANSACTION_MAX_RECORDS", "70")
+        .with("CDC_RELAY__ON_GAP", "replay_table")
+        .with("CDC_OUTBOX__TABLES", "cdc.outbox, cdc.second");
+    let session = scenario.database().session().await?;
+    let create = "CREATE TABLE cdc.second (LIKE cdc.outbox INCLUDING ALL)";
+    session.batch_execute(create).await?;
+    scenario.init().await?;
+    relayed(&scenario, 1..=3).await?;
+    drop_slot(&scenario).await?;
+    scenario.init().await?;
+    // More than is read ahead.
+    let first = "INSERT INTO cdc.outbox (aggregatetype, aggregateid, type, payload)
+                 SELECT 'order', n::text, 'T', to_json(repeat('x', 1000)) FROM generate_series(1, 20000) n";
+    session.batch_execute(first).await?;
+    let second = "INSERT INTO cdc.second (aggregatetype, aggregateid, type, payload)
+                  SELECT 'order', n::text, 'T', '{}' FROM generate_series(1, 5) n RETURNING id::text";
+    let wanted = session.query(second, &[]).await?;
+    let wanted: Vec<String> = wanted.iter().map(|row| row.get(0)).collect();
+
+    let relay = scenario.relay().await?;
+    until(SOON, "the tables to be read", async || {
+        Ok(Look::when(scenario.log().contains("reading rows"), ""))
+    })
+    .await?;
+    session.batch_execute("TRUNCATE cdc.second").await?;
+    ensure!(
+        !scenario.log().contains("tables are read"),
+        "it was too quick"
+    );
+    written(&scenario, [9]).await?;
+    let found = ids_until(&scenario, &id(9)).await?;
+    relay.sigterm(SOON).await?;
+    for wanted in wanted {
+        let times = found.iter().filter(|found| **found == wanted).count();
+        ensure!(times == 1, "{wanted} came {times} times");
+    }
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replay_that_is_killed_goes_on_where_it_was() -> Result<()> {
     let _turn = heavy::turn().await;

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use self::ids::{EventKey, IdSet};
 use self::missing::find_missing;
 pub(super) use self::overlap::Overlap;
+use self::overlap::Taken;
 use self::reader::{Read, Reader};
 use super::Relay;
 use super::error::RelayError;
@@ -196,7 +197,12 @@ impl TableBackfill {
                     after: None,
                     ..scan.clone()
                 };
-                Some(Overlap::find(relay, scan).await?)
+                let taken = if plan.read {
+                    Taken::All
+                } else {
+                    Taken::UpTo(plan.after)
+                };
+                Some(Overlap::find(relay, scan, taken).await?)
             }
             None => None,
         };
@@ -271,6 +277,9 @@ impl TableBackfill {
                 }
                 self.sent += 1;
             }
+            if let Some(overlap) = &mut self.overlap {
+                overlap.took(&chunk.relation, row, pipeline)?;
+            }
             self.plan.after = Some(row.position);
             chunk.rows.next();
         }
@@ -279,10 +288,17 @@ impl TableBackfill {
     }
 
     /// Goes on after a row that can't be sent, and has been dealt with otherwise.
-    pub(super) fn pass_over(&mut self) {
-        if let Some(row) = self.chunk.as_mut().and_then(|chunk| chunk.rows.next()) {
+    pub(super) fn pass_over(&mut self, pipeline: &mut Pipeline) -> Result<(), RelayError> {
+        let Some(chunk) = &mut self.chunk else {
+            return Ok(());
+        };
+        if let Some(row) = chunk.rows.next() {
+            if let Some(overlap) = &mut self.overlap {
+                overlap.took(&chunk.relation, &row, pipeline)?;
+            }
             self.plan.after = Some(row.position);
         }
+        Ok(())
     }
 
     /// Waits for more rows; false when there are no more. To be called when those that were read are taken.

@@ -126,7 +126,7 @@ impl RelaySession<'_> {
             Some(event) => self.pipeline.pass_over(event, &mut self.outbound),
             None => {
                 if let Some(backfill) = &mut self.backfill {
-                    backfill.pass_over();
+                    backfill.pass_over(&mut self.pipeline)?;
                 }
             }
         }
