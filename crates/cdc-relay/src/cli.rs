@@ -11,8 +11,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::shard::Shards;
 
 pub(crate) use endpoint::{
-    Endpoint, EndpointAction, EndpointAdd, EndpointAttempts, EndpointDeliveries, EndpointList,
-    EndpointResolve, EndpointTest,
+    Endpoint, EndpointAction, EndpointAdd, EndpointAttempts, EndpointChange, EndpointDeliveries,
+    EndpointList, EndpointRemove, EndpointResolve, EndpointTest,
 };
 pub(crate) use recover::{
     FilterArguments, Rate, Recover, RecoverAction, RecoverDiscard, RecoverList, RecoverReplay,
@@ -125,7 +125,7 @@ pub(crate) enum Command {
                             Example:\n  cdc-relay --config relay.toml --log-format json notify"
     )]
     Notify,
-    /// Adds, lists, tests, enables and disables webhook endpoints.
+    /// Adds, lists, changes, tests, enables, disables and removes webhook endpoints.
     #[command(
         after_help = "Endpoints are in the table cdc.endpoint of `postgres.store_url`; a running notifier knows of a \
                             change within seconds.\n\n\

@@ -129,7 +129,7 @@ error_codes! {
     RecoveryIncomplete = "CDC0061" => Refused,
     /// A consumer cannot go on.
     ConsumerStopped = "CDC0062" => Refused,
-    /// An endpoint cannot be added, changed or asked.
+    /// An endpoint cannot be added, changed, removed or asked.
     Endpoint = "CDC0070" => Refused,
     /// A bug in cdc-relay.
     Internal = "CDC0090" => Bug,

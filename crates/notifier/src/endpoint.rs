@@ -110,6 +110,13 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    /// As the table has it. What is out of its bounds stays so, for the table to refuse it.
+    pub(crate) fn stored_concurrency(&self) -> i32 {
+        i32::try_from(self.max_concurrency.get()).unwrap_or(i32::MAX)
+    }
+}
+
 impl Guarantee {
     /// As the table has it.
     #[must_use]

@@ -1,6 +1,8 @@
 //! The endpoints, for people.
 
 mod add;
+mod change;
+mod remove;
 mod secret;
 mod state;
 mod test_message;
@@ -16,6 +18,8 @@ use crate::error::Error;
 use crate::secret_keys::SecretKeys;
 use crate::session::Session;
 
+pub use change::{ChangedEndpoint, EndpointChange};
+pub use remove::{RemovedEndpoint, Undelivered};
 pub use state::Missed;
 pub use test_message::TestResult;
 
@@ -117,6 +121,16 @@ impl Endpoints {
             .collect()
     }
 
+    fn check_url(&self, url: &str) -> Result<(), Error> {
+        match self.client.guard().check_url(url) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(Error::Invalid {
+                what: "URL",
+                source: error.into(),
+            }),
+        }
+    }
+
     async fn row(&mut self, id: &EndpointId) -> Result<EndpointRow, Error> {
         let sql = format!("SELECT {COLUMNS} FROM cdc.endpoint WHERE id = $1");
         let rows = self
@@ -126,6 +140,13 @@ impl Endpoints {
         rows.first()
             .map_or_else(|| Err(Error::NoEndpoint(id.clone())), EndpointRow::read)
     }
+}
+
+/// Subscriptions as columns: subjects and types.
+fn columns(subscriptions: &[Subscription]) -> (Vec<Option<&str>>, Vec<Option<&str>>) {
+    let each = subscriptions.iter();
+    each.map(|one| (one.subject.as_deref(), one.event_type.as_deref()))
+        .unzip()
 }
 
 impl From<EndpointRow> for EndpointInfo {

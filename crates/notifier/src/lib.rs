@@ -1,7 +1,7 @@
 //! Sends events to the webhook endpoints that subscribed to them, each event to each endpoint once.
 //!
 //! * [`Notifier`] is a [`Handler`](cdc_event::Handler): a record goes in, and what failed comes out endpoint by endpoint.
-//! * [`Endpoints`] adds, lists, tests, enables and disables endpoints.
+//! * [`Endpoints`] adds, lists, changes, tests, enables, disables and removes endpoints.
 //! * [`Deliveries`] shows what is in doubt, settles it, and forgets what is old.
 //!
 //! The tables are those of `sql/V7__notifier.sql` and what later migrations add to them.
@@ -56,7 +56,10 @@ pub use alert::{Alerts, DisabledReason, NoAlerts, Warning};
 pub use deliveries::{Deliveries, Delivery, PastAttempt, Resolution};
 pub use delivery::{DeliveryState, UnknownDeliveryState};
 pub use endpoint::{EndpointId, EndpointState, Guarantee, Limits, UnknownGuarantee};
-pub use endpoints::{EndpointInfo, Endpoints, Missed, NewEndpoint, Subscription, TestResult};
+pub use endpoints::{
+    ChangedEndpoint, EndpointChange, EndpointInfo, Endpoints, Missed, NewEndpoint, RemovedEndpoint,
+    Subscription, TestResult, Undelivered,
+};
 pub use error::Error;
 pub use notifier::Notifier;
 pub use secret_keys::{SecretError, SecretKeys};

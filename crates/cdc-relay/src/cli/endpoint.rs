@@ -26,6 +26,26 @@ pub(crate) enum EndpointAction {
                             --guarantee at_most_once --subject author-7"
     )]
     Add(EndpointAdd),
+    /// Changes what is given of an endpoint, and prints what is another now.
+    #[command(
+        after_help = "What is not given stays, the secret too: `endpoint rotate-secret` gives it another. Events that \
+                            failed before are tried again as it is then. A running notifier knows of it within \
+                            `notify.cache_expiry`.\n\n\
+                            Examples:\n  cdc-relay endpoint change billing --url https://billing.example/v2/hook\n  \
+                            cdc-relay endpoint change billing --max-concurrency 16 --no-rate\n  \
+                            cdc-relay endpoint change billing --type order.paid --type order.refunded --json"
+    )]
+    Change(EndpointChange),
+    /// Removes an endpoint with its subscriptions, for good.
+    #[command(
+        after_help = "One that has not got all of its events is only removed with --yes: what was to come again for it \
+                            does not. What is known of its deliveries stays until `notify.retention`. To stop it for a \
+                            while: `endpoint disable`.\n\n\
+                            Exit status: 69 when it was not removed.\n\n\
+                            Examples:\n  cdc-relay endpoint remove billing\n  \
+                            cdc-relay endpoint remove billing --yes --json"
+    )]
+    Remove(EndpointRemove),
     /// Lists endpoints, without their secrets.
     #[command(after_help = "Examples:\n  cdc-relay endpoint list\n  \
                             cdc-relay endpoint list --json | jq '.endpoints[] | select(.state == \"disabled\")'")]
@@ -104,6 +124,70 @@ pub(crate) struct EndpointAdd {
     /// Adds no subscription.
     #[arg(long, conflicts_with_all = ["subject", "types"])]
     pub(crate) no_subscription: bool,
+}
+
+/// Arguments of `endpoint change`.
+#[derive(Args)]
+pub(crate) struct EndpointChange {
+    /// Its name.
+    #[arg(value_parser = endpoint_id)]
+    pub(crate) id: EndpointId,
+    /// Where to: http or https, without credentials.
+    #[arg(long)]
+    pub(crate) url: Option<String>,
+    /// json, cloudevents, jandi, slack, discord or template.
+    #[arg(long)]
+    pub(crate) format: Option<String>,
+    /// The file with the template, for the format `template`.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) template_file: Option<PathBuf>,
+    /// at_least_once: what may have arrived is sent again, with the same webhook-id. at_most_once: it is not.
+    #[arg(long)]
+    pub(crate) guarantee: Option<Guarantee>,
+    /// Requests in flight to it, 1 to 1000.
+    #[arg(long)]
+    pub(crate) max_concurrency: Option<NonZeroU32>,
+    /// Requests a second.
+    #[arg(long, value_name = "PER_SECOND")]
+    pub(crate) rate: Option<f64>,
+    /// At any rate.
+    #[arg(long, conflicts_with = "rate")]
+    pub(crate) no_rate: bool,
+    /// Records wait until it has answered: with keys in order, it gets the events of a key in order.
+    #[arg(long)]
+    pub(crate) ordered: bool,
+    /// Records do not wait for it.
+    #[arg(long, conflicts_with = "ordered")]
+    pub(crate) no_ordered: bool,
+    /// Only events of this subject (their key). With --type, its subscriptions in place of those that it has.
+    #[arg(long)]
+    pub(crate) subject: Option<String>,
+    /// Only events of this type, or with .* at its end of all types that begin so (post.*); may be repeated.
+    #[arg(long = "type", value_name = "TYPE")]
+    pub(crate) types: Vec<String>,
+    /// Every event.
+    #[arg(long, conflicts_with_all = ["subject", "types", "no_subscription"])]
+    pub(crate) every_event: bool,
+    /// Removes its subscriptions.
+    #[arg(long, conflicts_with_all = ["subject", "types"])]
+    pub(crate) no_subscription: bool,
+    /// Prints JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Arguments of `endpoint remove`.
+#[derive(Debug, Args)]
+pub(crate) struct EndpointRemove {
+    /// Its name.
+    #[arg(value_parser = endpoint_id)]
+    pub(crate) id: EndpointId,
+    /// Also if it has not got all of its events.
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// Prints JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// Arguments of `endpoint list`.
@@ -212,6 +296,16 @@ impl std::fmt::Debug for EndpointAdd {
     /// Without the URL: the path of a chat's webhook is a secret.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("EndpointAdd")
+            .field("id", &self.id)
+            .field("format", &self.format)
+            .finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for EndpointChange {
+    /// Without the URL: the path of a chat's webhook is a secret.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EndpointChange")
             .field("id", &self.id)
             .field("format", &self.format)
             .finish_non_exhaustive()

@@ -1,8 +1,10 @@
 //! `cdc-relay endpoint`: webhook endpoints, for people.
 
 mod attempts;
+mod change;
 mod deliveries;
 mod list;
+mod remove;
 
 use std::path::Path;
 use std::time::Duration;
@@ -39,6 +41,8 @@ pub(super) async fn run(arguments: &Endpoint, config: &Config) -> Result<(), Fai
     };
     match &arguments.action {
         EndpointAction::Add(arguments) => add(arguments, endpoints()?, config).await,
+        EndpointAction::Change(arguments) => change::run(arguments, endpoints()?, config).await,
+        EndpointAction::Remove(arguments) => remove::run(arguments, endpoints()?, config).await,
         EndpointAction::List(arguments) => {
             let endpoints = endpoints()?.list().await.map_err(told)?;
             list::print(arguments, &endpoints)
@@ -100,15 +104,10 @@ async fn add(
         .as_deref()
         .map(secret_of)
         .transpose()?;
-    let subject = &arguments.subject;
-    let subscription = |event_type: Option<&String>| Subscription {
-        subject: subject.clone(),
-        event_type: event_type.cloned(),
-    };
-    let subscriptions = match arguments.types.as_slice() {
-        _ if arguments.no_subscription => Vec::new(),
-        [] => vec![subscription(None)],
-        types => types.iter().map(|name| subscription(Some(name))).collect(),
+    let subscriptions = if arguments.no_subscription {
+        Vec::new()
+    } else {
+        subscriptions(arguments.subject.as_ref(), &arguments.types)
     };
     let new = NewEndpoint {
         id: arguments.id.clone(),
@@ -134,6 +133,18 @@ async fn add(
         .as_deref()
         .unwrap_or_else(|| secret.expose()));
     Ok(())
+}
+
+/// What an endpoint gets whose subject and types are these; without any of them it is everything.
+fn subscriptions(subject: Option<&String>, types: &[String]) -> Vec<Subscription> {
+    let subscription = |event_type: Option<&String>| Subscription {
+        subject: subject.cloned(),
+        event_type: event_type.cloned(),
+    };
+    match types {
+        [] => vec![subscription(None)],
+        types => types.iter().map(|name| subscription(Some(name))).collect(),
+    }
 }
 
 async fn test(

@@ -7,6 +7,9 @@ use super::{Context, Failure};
 use crate::config::Config;
 use crate::error_code::ErrorCode;
 
+/// SQLSTATE of what a role may not do.
+const INSUFFICIENT_PRIVILEGE: &str = "42501";
+
 impl Failure {
     /// What to tell about `error`.
     pub(crate) fn from_notifier(error: Error, config: &Config) -> Self {
@@ -14,7 +17,18 @@ impl Failure {
         let target = config.postgres.options().target();
         match error {
             Error::Postgres { doing, source } => {
-                Self::from_postgres(source, Context::new(&config, doing))
+                let refused = source.sql_state().is_some_and(|state| state.as_str() == INSUFFICIENT_PRIVILEGE);
+                if !refused {
+                    return Self::from_postgres(source, Context::new(&config, doing));
+                }
+                let role = config.postgres.options().user().to_owned();
+                Self::new(
+                    ErrorCode::Privilege,
+                    format!("could not {doing}: the role {role:?} lacks a privilege ({target})"),
+                    "GRANT it what docs/configuration.md lists under Webhooks: the notifier's role does not need all that \
+                     `cdc-relay endpoint` does",
+                )
+                .caused_by(source)
             }
             Error::TimedOut { .. } => Self::new(
                 ErrorCode::PostgresUnreachable,

@@ -1,8 +1,26 @@
 //! `cdc-relay endpoint`, and what the services say when there is nothing to do.
 
+mod change;
+mod remove;
+
 use crate::database::TestDatabase;
 
 const LOOPBACK: (&str, &str) = ("CDC_NOTIFY__ALLOW_PRIVATE_NETWORKS", "127.0.0.0/8");
+
+/// A database with the endpoint `billing`, which `add` made with these options.
+async fn with_billing(more: &[&str]) -> TestDatabase {
+    let database = TestDatabase::create().await;
+    database.run(&["init"]).await.succeeded();
+    let add = [
+        "endpoint",
+        "add",
+        "billing",
+        "--url",
+        "https://example.com/hook",
+    ];
+    database.run(&[&add, more].concat()).await.succeeded();
+    database
+}
 
 #[tokio::test]
 async fn an_endpoint_is_added_listed_counted_and_disabled_without_its_secret_being_shown_again() {

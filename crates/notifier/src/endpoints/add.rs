@@ -3,7 +3,7 @@
 use tokio_postgres::types::Type;
 use webhook::Secret;
 
-use super::{Endpoints, NewEndpoint};
+use super::{Endpoints, NewEndpoint, columns};
 use crate::directory::format;
 use crate::error::Error;
 use crate::secret_keys::SecretError;
@@ -27,11 +27,7 @@ impl Endpoints {
     /// that there is not; [`Error::EndpointExists`]; [`Error::Secret`]; [`Error::Postgres`], also for limits out of
     /// their bounds.
     pub async fn add(&mut self, new: NewEndpoint) -> Result<Secret, Error> {
-        let invalid = |what| move |source| Error::Invalid { what, source };
-        self.client
-            .guard()
-            .check_url(&new.url)
-            .map_err(|error| invalid("URL")(error.into()))?;
+        self.check_url(&new.url)?;
         format(&new.format, new.template.as_deref())?;
         let NewEndpoint {
             id,
@@ -48,15 +44,8 @@ impl Endpoints {
             .keys
             .seal(&id, secret.expose())
             .map_err(Error::Secret)?;
-        let max_concurrency = i32::try_from(limits.max_concurrency.get()).unwrap_or(i32::MAX);
-        let subjects: Vec<Option<&str>> = subscriptions
-            .iter()
-            .map(|one| one.subject.as_deref())
-            .collect();
-        let types: Vec<Option<&str>> = subscriptions
-            .iter()
-            .map(|one| one.event_type.as_deref())
-            .collect();
+        let max_concurrency = limits.stored_concurrency();
+        let (subjects, types) = columns(&subscriptions);
         let (name, guarantee) = (id.as_str(), guarantee.as_str());
         let mut parameters = vec![
             (&name as _, Type::TEXT),

@@ -3,6 +3,7 @@
 
 mod attempts;
 mod breaker;
+mod changes;
 mod crash;
 mod database;
 mod endpoints;

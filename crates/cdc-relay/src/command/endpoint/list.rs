@@ -51,7 +51,7 @@ pub(super) fn print(arguments: &EndpointList, endpoints: &[EndpointInfo]) -> Res
     Ok(())
 }
 
-fn shortened(url: &str) -> String {
+pub(super) fn shortened(url: &str) -> String {
     match url.char_indices().nth(URL) {
         Some((end, _)) => format!("{}…", &url[..end]),
         None => url.to_owned(),
