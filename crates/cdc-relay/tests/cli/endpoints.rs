@@ -1,7 +1,9 @@
 //! `cdc-relay endpoint`, and what the services say when there is nothing to do.
 
 mod change;
+mod memory;
 mod remove;
+mod test_message;
 
 use crate::database::TestDatabase;
 
