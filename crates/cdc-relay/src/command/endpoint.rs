@@ -53,9 +53,9 @@ pub(super) async fn run(arguments: &Endpoint, config: &Config) -> Result<(), Fai
             say(format!("{} is enabled", arguments.id));
             if let (Some(since), 1..) = (missed.since, missed.events) {
                 say(format!(
-                    "it missed {} events since {}; they are sent when their records come again:\n  \
-                     cdc-relay endpoint deliveries --endpoint {} --state missed\n  \
-                     cdc-relay recover list --group {}",
+                    "it missed {} events since {}, which this lists:\n  \
+                     cdc-relay endpoint deliveries --endpoint {} --state missed\n\
+                     they are sent when the group {} is set back to that time (docs/deployment.md, EndpointDisabled)",
                     missed.events,
                     time(since),
                     arguments.id,
