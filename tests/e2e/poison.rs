@@ -1,5 +1,7 @@
 //! `poison = "park"`: an event that can't be sent is stored, and all others arrive.
 
+mod store_away;
+
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};

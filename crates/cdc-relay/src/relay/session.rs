@@ -45,6 +45,23 @@ pub(super) struct RelaySession<'a> {
     pub(super) server: ServerWatch,
 }
 
+/// How a step ended.
+#[derive(Debug)]
+enum Stepped {
+    On,
+    /// Something was not taken by Kafka, which is told once.
+    Refused(RelayError),
+}
+
+impl From<Result<(), RelayError>> for Stepped {
+    fn from(done: Result<(), RelayError>) -> Self {
+        match done {
+            Ok(()) => Self::On,
+            Err(error) => Self::Refused(error),
+        }
+    }
+}
+
 impl RelaySession<'_> {
     /// Relays until told to stop, or until Kafka has everything up to where the stream is to end.
     pub(super) async fn run(&mut self, shutdown: &CancellationToken) -> Result<(), RelayError> {
@@ -57,7 +74,7 @@ impl RelaySession<'_> {
                 }
             }
             let (look, waiting) = (self.stall.next_look(), self.has_in_flight());
-            tokio::select! {
+            let stepped = tokio::select! {
                 biased;
                 () = shutdown.cancelled() => return Ok(()),
                 step = self.step() => step?,
@@ -65,6 +82,15 @@ impl RelaySession<'_> {
                     () = shutdown.cancelled() => return Ok(()),
                     looked = self.look_at_kafka() => looked?,
                 },
+            };
+            if let Stepped::Refused(error) = stepped {
+                // However long the store is away, no look at Kafka comes between: who forgets what was refused waits for
+                // it for ever.
+                tokio::select! {
+                    biased;
+                    () = shutdown.cancelled() => return Ok(()),
+                    passed = self.refused(error) => passed?,
+                }
             }
         }
     }
@@ -75,24 +101,27 @@ impl RelaySession<'_> {
 
     /// Takes what has been read, notes what is durable, then waits for more of either.
     ///
-    /// Cancellation safe: it waits only with its state in `self`.
-    async fn step(&mut self) -> Result<(), RelayError> {
+    /// Cancellation safe: it waits only with its state in `self`, and what Kafka refused is its result at once.
+    async fn step(&mut self) -> Result<Stepped, RelayError> {
         if self.outbound.is_committing() {
-            return match self.finish_commit().await {
-                Err(error) => self.refused(error).await,
-                done => done,
-            };
+            return Ok(self.finish_commit().await.into());
         }
         let obstacle = self.take()?;
         if let Err(error) = self.settle() {
-            return self.refused(error).await;
+            return Ok(Stepped::Refused(error));
         }
         if self.is_due() {
             if !self.outbound.advance(self.pipeline.partial())? {
                 self.delivered().await?;
             }
-            return Ok(());
+            return Ok(Stepped::On);
         }
+        self.overcome(obstacle).await?;
+        Ok(Stepped::On)
+    }
+
+    /// Waits for what lets the session go on.
+    async fn overcome(&mut self, obstacle: Option<Obstacle>) -> Result<(), RelayError> {
         match obstacle {
             None if self.backfill.is_some() => self.read_table().await,
             None => self.more().await,

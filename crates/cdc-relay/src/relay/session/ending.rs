@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-use super::RelaySession;
+use super::{RelaySession, Stepped};
 use crate::relay::error::RelayError;
 use crate::relay::topic::KnownTopics;
 
@@ -46,7 +46,9 @@ impl RelaySession<'_> {
             while self.backfill.is_none()
                 && (self.pipeline.in_transaction() || self.waiting.is_some())
             {
-                self.step().await?;
+                if let Stepped::Refused(error) = self.step().await? {
+                    self.refused(error).await?;
+                }
             }
             self.drain().await
         })

@@ -6,7 +6,7 @@ use pg_replication::Filled;
 use pg_replication::pgoutput::RelationId;
 use tokio::time::{Instant, sleep_until};
 
-use super::RelaySession;
+use super::{RelaySession, Stepped};
 use crate::config::Poison;
 use crate::relay::error::RelayError;
 use crate::relay::hold;
@@ -15,7 +15,7 @@ use crate::relay::stall::Verdict;
 
 impl RelaySession<'_> {
     /// Nothing was delivered for a while: is Kafka away, or has the producer lost its way?
-    pub(super) async fn look_at_kafka(&mut self) -> Result<(), RelayError> {
+    pub(super) async fn look_at_kafka(&mut self) -> Result<Stepped, RelayError> {
         let topics = self.pipeline.topics();
         let look = self.topics.have_leaders(&topics);
         let held = hold(&mut self.stream, &self.server);
@@ -23,21 +23,18 @@ impl RelaySession<'_> {
             tokio::select! {
                 well = look => well,
                 // Nobody takes reports meanwhile, so that old ones would look like new ones for ever.
-                committed = self.outbound.committed() => return match committed {
-                    Ok(()) => Ok(()),
-                    Err(error) => self.refused(error).await,
-                },
+                committed = self.outbound.committed() => return Ok(committed.into()),
                 error = held => return Err(error),
             }
         } else {
             tokio::select! {
                 well = look => well,
-                () = self.outbound.producer().delivered() => return Ok(()),
+                () = self.outbound.producer().delivered() => return Ok(Stepped::On),
                 error = held => return Err(error),
             }
         };
         match self.stall.looked(well, Instant::now()) {
-            Verdict::Patience => Ok(()),
+            Verdict::Patience => Ok(Stepped::On),
             Verdict::Stalled => Err(RelayError::ProducerStalled),
         }
     }
