@@ -3,10 +3,11 @@
 use std::num::NonZeroU32;
 use std::time::SystemTime;
 
-use cdc_event::{Headers, KafkaPosition, PartId};
+use cdc_event::{ErrorCode, Headers, KafkaPosition, PartId};
 
 use crate::name;
 use crate::read::Read;
+use crate::report::FailureReport;
 use crate::write::without;
 
 /// What a record of a retry topic knows of itself. Everything in it is somebody's word: attempts are also to be
@@ -25,6 +26,8 @@ pub struct RetryState {
     pub attempts: NonZeroU32,
     /// When it failed first, not after `now`; `now` if that is not known.
     pub first_failed_at: SystemTime,
+    /// Why it failed last, as far as a retry topic has it.
+    pub report: Option<FailureReport>,
     /// Not to be tried before, at most a day ahead.
     pub not_before: Option<SystemTime>,
     /// It has not failed and only waits here: how many delays between attempts it has waited through. `attempts` then
@@ -62,6 +65,12 @@ pub fn read_retry(
         part: read.part(name::PART),
         attempts: read.attempts(name::ATTEMPTS).unwrap_or(NonZeroU32::MIN),
         first_failed_at: first_failed_at.map_or(now, |time| time.min(now)),
+        report: read.text(name::ERROR_CODE).map(|code| FailureReport {
+            code: ErrorCode::new(code),
+            message: read.text(name::ERROR_MESSAGE).unwrap_or_default(),
+            chain: Vec::new(),
+            backtrace: None,
+        }),
         not_before: read.plausible_time(name::NOT_BEFORE, now),
         waited: read.delays(name::WAITED),
         failed_event: read.number(name::FAILED_EVENT),

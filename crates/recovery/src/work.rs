@@ -11,6 +11,7 @@ mod wait;
 use std::time::SystemTime;
 
 use cdc_event::{Attempt, Failure, Handler, OrderError, Record};
+use failure_headers::FailureReport;
 
 use self::attempt::{Tried, attempt};
 pub(crate) use self::context::{Context, Order, Shared};
@@ -28,10 +29,18 @@ pub(crate) struct Job {
     pub(crate) attempt: Attempt,
     /// The last retry topic whose delay it has waited through; `None` before the first.
     pub(crate) waited: Option<Tier>,
-    /// Not to be tried before.
-    pub(crate) not_before: Option<SystemTime>,
+    /// Not to be tried before; `None` when it is due. Boxed: most records have none.
+    pub(crate) not_before: Option<Box<NotBefore>>,
     /// Its number in the store of failed events, if it came from there.
     pub(crate) failed_event: Option<i64>,
+}
+
+/// A record of a retry topic is not to be tried yet.
+#[derive(Debug)]
+pub(crate) struct NotBefore {
+    pub(crate) time: SystemTime,
+    /// Why it failed, or was put off.
+    pub(crate) report: FailureReport,
 }
 
 /// Why a record is not done.
@@ -48,10 +57,10 @@ pub(crate) enum NotDone {
 /// Deals with a record to its end: it succeeded, or others have it durably. May be dropped at any time: the record is
 /// then not done.
 pub(crate) async fn run<H: Handler>(context: &Context<H>, job: Job) -> Result<(), NotDone> {
-    if let Some(not_before) = job.not_before
-        && !Box::pin(context.pause_until(not_before)).await
+    if let Some(not_before) = &job.not_before
+        && !Box::pin(context.is_due(&job, not_before)).await?
     {
-        return Err(NotDone::Abandoned);
+        return Ok(());
     }
     match &context.order {
         Order::Loose | Order::Head => {}

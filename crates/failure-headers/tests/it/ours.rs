@@ -22,6 +22,9 @@ fn a_retry_tells_everything_again_and_gives_the_own_headers_back() {
     assert_eq!(state.attempts.get(), 3);
     assert_eq!(state.first_failed_at, now());
     assert_eq!(state.not_before, Some(due));
+    let report = state.report.unwrap();
+    assert_eq!(report.code, failing.report.code);
+    assert_eq!(report.message, failing.report.message);
     assert_eq!(state.failed_event, Some(17));
     assert_eq!(state.waited, None);
 }

@@ -3,12 +3,15 @@
 use std::num::NonZeroU32;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use cdc_event::{Attempt, KafkaPosition, Record};
+use cdc_event::{Attempt, ErrorCode, KafkaPosition, Record};
 use cdc_kafka::FetchedRecord;
-use failure_headers::read_retry;
+use failure_headers::{FailureReport, read_retry};
 
 use crate::plan::Tier;
-use crate::work::{Context, Job};
+use crate::work::{Context, Job, NotBefore};
+
+/// The code of a failure of which nothing is known.
+const UNKNOWN: ErrorCode = ErrorCode::from_static("unknown");
 
 /// A record of a source: all that it has is its own.
 pub(super) fn of_source<H>(context: &Context<H>, fetched: FetchedRecord) -> Job {
@@ -76,6 +79,12 @@ pub(super) fn of_retry<H>(
     };
     let is_of_source = state.origin.topic == context.route.source;
     let latest = now.checked_add(context.shared.plan.max_retry_after());
+    let not_before = state.not_before.filter(|time| *time > now).map(|time| {
+        Box::new(NotBefore {
+            time: latest.map_or(time, |latest| time.min(latest)),
+            report: state.report.unwrap_or_else(unknown),
+        })
+    });
     let record = Record {
         origin: if is_of_source { state.origin } else { at },
         part: state.part,
@@ -91,10 +100,18 @@ pub(super) fn of_retry<H>(
             first_failed_at: Some(state.first_failed_at),
         },
         waited,
-        not_before: state
-            .not_before
-            .map(|time| latest.map_or(time, |latest| time.min(latest))),
+        not_before,
         failed_event: state.failed_event,
+    }
+}
+
+/// Why a record failed that does not say so.
+fn unknown() -> FailureReport {
+    FailureReport {
+        code: UNKNOWN,
+        message: "its record in a retry topic does not say why".to_owned(),
+        chain: Vec::new(),
+        backtrace: None,
     }
 }
 

@@ -40,6 +40,9 @@ const LONGEST: Duration = Duration::from_secs(60 * 60);
 /// thought to be alive.
 const LONGEST_HERE: Duration = Duration::from_secs(2 * 60);
 
+/// What is left of a time is waited for in memory if it is no longer than this.
+const REST: Duration = Duration::from_secs(1);
+
 impl RetryPlan {
     /// What is done about a record that is to wait. It uses up nothing of the plan until it is too old.
     pub(crate) fn wait(&self, waiting: &Waiting<'_>) -> Wait {
@@ -66,6 +69,14 @@ impl RetryPlan {
         } else {
             Wait::For { after, tier }
         }
+    }
+
+    /// The retry topic in which a record goes on waiting that is not to be tried for this long; `None` when too little is
+    /// left of it for any, or for as often as it would be written.
+    pub(crate) fn tier_for_rest(&self, left: Duration) -> Option<Tier> {
+        let tier = self.tier_for(left).filter(|_| left > REST)?;
+        let delay = self.delay_of(tier);
+        (delay >= SHORTEST && delay <= left).then_some(tier)
     }
 
     /// The retry topic with the longest delay that is not too long, so that little of the time is waited for after it;
@@ -121,6 +132,32 @@ mod tests {
                 wait_in(Some(tier), asked)
             );
         }
+    }
+
+    #[test]
+    fn the_rest_of_a_time_is_waited_for_in_ever_shorter_delays() {
+        let plan = plan(&[60, 5, 600]);
+        let mut left = seconds(3595);
+        let mut delays = Vec::new();
+        while let Some(tier) = plan.tier_for_rest(left) {
+            delays.push(plan.delay_of(tier).as_secs());
+            left -= plan.delay_of(tier);
+        }
+        assert_eq!((delays.len(), left), (5 + 9 + 11, Duration::ZERO));
+        assert!(delays.is_sorted_by(|one, next| one >= next), "{delays:?}");
+    }
+
+    #[test]
+    fn a_rest_for_which_no_delay_fits_is_waited_for_in_memory() {
+        assert_eq!(plan(&[60]).tier_for_rest(seconds(59)), None);
+        assert_eq!(plan(&[]).tier_for_rest(seconds(3600)), None);
+        let short = |millis| {
+            let tiers = vec![Duration::from_millis(millis)];
+            RetryPlan::new(BlockingRetry::None, tiers).unwrap()
+        };
+        assert_eq!(short(100).tier_for_rest(seconds(1)), None);
+        assert_eq!(short(99).tier_for_rest(seconds(3600)), None, "too often");
+        assert_eq!(short(100).tier_for_rest(seconds(2)), Some(Tier::FIRST));
     }
 
     #[test]

@@ -142,6 +142,7 @@ async fn settle_parts<H: Handler>(
             let job = Job {
                 record,
                 attempt,
+                not_before: None,
                 ..*job
             };
             let failure = match disposition {

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use cdc_event::{Attempt, Fate, Handler, HandlerError, Unfinished};
 
 use super::context::{Context, Order};
-use super::{Job, NotDone};
+use super::{Job, NotBefore, NotDone};
 use crate::plan::{Tier, Wait, Waiting};
 
 /// What became of a record that is to wait.
@@ -59,6 +59,25 @@ impl<H: Handler> Context<H> {
                 }
             }
         }
+    }
+
+    /// Whether a record may be tried now that was put off; if not, it goes on waiting in a retry topic. Only what is left
+    /// of the time is waited for here: a partition is read no further while it holds many, and the others of it are due.
+    pub(super) async fn is_due(&self, job: &Job, not_before: &NotBefore) -> Result<bool, NotDone> {
+        let now = SystemTime::now();
+        let left = not_before.time.duration_since(now).unwrap_or_default();
+        let Some(tier) = self.shared.plan.tier_for_rest(left) else {
+            return if self.pause_until(not_before.time).await {
+                Ok(true)
+            } else {
+                Err(NotDone::Abandoned)
+            };
+        };
+        let report = &not_before.report;
+        let error = HandlerError::new(report.code.clone(), report.message.clone());
+        self.put_off(job, &error, now, tier, Some(not_before.time))
+            .await?;
+        Ok(false)
     }
 }
 

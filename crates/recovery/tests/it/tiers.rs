@@ -135,6 +135,75 @@ async fn a_handler_puts_an_attempt_off_without_holding_others_up() {
     assert!(waited("soon") < millis(1900), "{:?}", waited("soon"));
 }
 
+/// A partition holds 1,024 records: were those that are put off among them, nothing behind them would be read.
+#[tokio::test(flavor = "multi_thread")]
+async fn however_many_are_put_off_they_hold_up_no_other_key() {
+    const LATER: usize = 1_500;
+    let subject = Subject::new("put-off-many", 1, BlockingRetry::None, &[millis(200)]).await;
+    let later: Vec<_> = (0..LATER)
+        .map(|number| Sent::new(0, &format!("k{number}"), "later"))
+        .collect();
+    subject.send(&later).await;
+    let running = subject.start(|record, attempt| {
+        let retry_after = (text(record) == "later").then(|| millis(10_000));
+        let error = crate::subject::error(crate::subject::FAILED);
+        match attempt.number.get() {
+            1 => Reply::now(Err(cdc_event::Failure::Transient { error, retry_after })),
+            _ => Reply::success(),
+        }
+    });
+    subject.calls.reach(LATER).await;
+    subject.until_committed(LATER).await;
+    subject.send(&[Sent::new(0, "other", "soon")]).await;
+    subject.calls.reach_successes(1).await;
+    running.stop().await;
+    let calls = subject.calls.of("soon");
+    let waited = calls[1].began - calls[0].began;
+    assert!(waited < millis(4000), "late: {waited:?}");
+    assert_eq!(
+        subject.calls.of("later").len(),
+        LATER,
+        "they are tried later"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_put_off_for_longer_than_a_delay_stays_as_it_was() {
+    let delays = [millis(300), millis(100)];
+    let subject = Subject::new("put-off-long", 1, BlockingRetry::None, &delays).await;
+    subject.send(&[Sent::new(0, "k", "v")]).await;
+    let running = subject.start(|_, attempt| {
+        let retry_after = (attempt.number.get() == 1).then(|| millis(2500));
+        let error = crate::subject::error(crate::subject::FAILED);
+        Reply::now(Err(cdc_event::Failure::Transient { error, retry_after }))
+    });
+    until("a dead letter", || running.snapshot().dead_letters == 1).await;
+    running.stop().await;
+
+    let calls = subject.calls.of("v");
+    let attempts: Vec<_> = calls.iter().map(|call| call.attempt.number.get()).collect();
+    assert_eq!(attempts, [1, 2, 3], "no attempt and no delay is used up");
+    let waited = calls[1].began - calls[0].began;
+    assert!(waited + millis(1) >= millis(2500), "early: {waited:?}");
+    assert!(waited <= millis(4000), "late: {waited:?}");
+    assert_eq!(
+        calls[1].attempt.first_failed_at,
+        calls[2].attempt.first_failed_at
+    );
+    assert_eq!(calls[1].record, calls[0].record);
+    let on_its_way = cluster::read(&subject.retry_topic(1)).await;
+    assert!(
+        (3..12).contains(&on_its_way.len()),
+        "it went on to wait there: {}",
+        on_its_way.len()
+    );
+    for record in &on_its_way {
+        assert_eq!(record.header("cdc-error-code"), Some(b"failed".to_vec()));
+        let message = record.header("cdc-error-message");
+        assert_eq!(message, Some(b"it did not work".to_vec()));
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_record_that_is_not_due_stays_uncommitted_and_others_flow() {
     let subject = Subject::new(
