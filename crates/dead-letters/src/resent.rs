@@ -1,5 +1,7 @@
 //! A stored event as a replay sends it.
 
+use std::time::SystemTime;
+
 use cdc_event::{ErrorCode, Headers};
 use cdc_store::{ClaimedEvent, Origin};
 use failure_headers::{Failed, FailureReport, retry};
@@ -16,7 +18,8 @@ pub struct Resent {
 impl Resent {
     /// What the relay could not send goes as it would have gone. What a consumer group failed at goes as one more retry
     /// of it: position, part, attempts and time stand in its headers. Its record has the time of sending, since brokers
-    /// remove records by their time, and it may have waited in the store for longer than a retry topic keeps them.
+    /// remove records by their time, and it may have waited in the store for longer than a retry topic keeps them. Its
+    /// age counts from now on too, or it would be too old for any retry; the store keeps when it failed first.
     #[must_use]
     pub fn of(event: &ClaimedEvent) -> Self {
         let contents = &event.contents;
@@ -43,7 +46,7 @@ impl Resent {
             original_timestamp_ms: contents.timestamp_ms,
             part: part.as_ref(),
             attempts: event.attempts,
-            first_failed_at: event.first_failed_at,
+            first_failed_at: SystemTime::now(),
             report: &report,
             failed_event: Some(event.id.get()),
         };

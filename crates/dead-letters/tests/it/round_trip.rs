@@ -62,6 +62,8 @@ async fn an_event_that_fails_at_every_replay_stays_one_event_and_counts() {
         assert_eq!(own_again, own());
         assert_eq!(state.failed_event, Some(id.get()));
         assert_eq!(state.attempts.get(), 2 + round);
+        let age = SystemTime::now().duration_since(state.first_failed_at);
+        assert!(age.unwrap() < Duration::from_secs(60), "it counts anew");
         let again = failed_again(i64::from(round), &own_again, &state, "refused");
         running.store(&again).await.unwrap();
         let events = database.events().await;
