@@ -7,13 +7,16 @@ use super::network::Network;
 /// What an address is that is not public.
 pub(super) type Kind = &'static str;
 
-/// Special-purpose IPv4 networks (IANA's registry), where no endpoint of somebody else's can be.
-const V4: [(Network, Kind); 15] = [
+/// Special-purpose IPv4 networks (IANA's registry), where no endpoint of somebody else's can be, and a public address by
+/// which a cloud serves settings and secrets to its machines.
+const V4: [(Network, Kind); 16] = [
     (Network::v4(0, 0, 0, 8), "this network"),
     (Network::v4(10, 0, 0, 8), "private"),
     (Network::v4(100, 64, 0, 10), "shared by a carrier"),
     (Network::v4(127, 0, 0, 8), "loopback"),
     (Network::v4(169, 254, 0, 16), "link-local"),
+    // Azure's WireServer.
+    (Network::host(168, 63, 129, 16), "cloud platform"),
     (Network::v4(172, 16, 0, 12), "private"),
     (Network::v4(192, 0, 0, 24), "protocol assignments"),
     (Network::v4(192, 0, 2, 24), "documentation"),

@@ -39,6 +39,14 @@ impl Network {
         }
     }
 
+    /// One IPv4 address.
+    pub(super) const fn host(a: u8, b: u8, c: u8, d: u8) -> Self {
+        Self {
+            first: IpAddr::V4(Ipv4Addr::new(a, b, c, d)),
+            prefix: 32,
+        }
+    }
+
     /// As [`v4`](Self::v4), from the first four groups.
     pub(super) const fn v6(groups: [u16; 4], prefix: u8) -> Self {
         let [a, b, c, d] = groups;
