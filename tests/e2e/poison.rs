@@ -1,5 +1,6 @@
 //! `poison = "park"`: an event that can't be sent is stored, and all others arrive.
 
+mod rows;
 mod store_away;
 
 use std::time::Duration;

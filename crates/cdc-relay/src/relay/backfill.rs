@@ -301,6 +301,11 @@ impl TableBackfill {
         Ok(())
     }
 
+    /// The last row that was taken, in this session or an earlier one.
+    pub(super) fn reached(&self) -> Option<ScanPosition> {
+        self.plan.after
+    }
+
     /// Waits for more rows; false when there are no more. To be called when those that were read are taken.
     ///
     /// Cancellation safe.

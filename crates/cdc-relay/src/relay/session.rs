@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Relay;
 use super::backfill::TableBackfill;
-use super::careful::Careful;
+use super::careful::{Careful, Reached};
 use super::error::RelayError;
 use super::outbound::Outbound;
 use super::partition::PartitionFinder;
@@ -35,8 +35,8 @@ pub(super) struct RelaySession<'a> {
     pub(super) stall: StallWatch,
     /// An event that could not be taken yet: the next one in order.
     pub(super) waiting: Option<StreamEvent>,
-    /// Of the last event that was taken and has one: what Kafka refuses later is not after it.
-    pub(super) reached: Option<Position>,
+    /// The last row or event that was taken and has a place: what Kafka refuses later is not after it.
+    pub(super) reached: Option<Reached>,
     /// No new transaction is started.
     pub(super) stopping: bool,
     /// The stream has come to [`Relay::until`].
@@ -147,11 +147,12 @@ impl RelaySession<'_> {
     /// Everything that has been read, up to what is in the way.
     fn take(&mut self) -> Result<Option<Obstacle>, RelayError> {
         if let Some(backfill) = &mut self.backfill {
-            return backfill.take(
-                &mut self.pipeline,
-                &mut self.outbound,
-                self.careful.is_some(),
-            );
+            let one_by_one = self.careful.is_some();
+            let taken = backfill.take(&mut self.pipeline, &mut self.outbound, one_by_one);
+            if let Some(row) = backfill.reached() {
+                self.reach(Reached::Row(row));
+            }
+            return taken;
         }
         loop {
             if self.ended {
@@ -204,15 +205,21 @@ impl RelaySession<'_> {
 
     /// An event was taken.
     fn took(&mut self, position: Option<Position>) {
-        self.reached = position.or(self.reached);
-        let Some(careful) = &mut self.careful else {
-            return;
-        };
-        if careful.is_over(position) {
+        if let Some(position) = position {
+            self.reach(Reached::Event(position));
+        }
+        if let Some(careful) = &mut self.careful
+            && self.outbound.is_under_way()
+        {
+            careful.sent(position);
+        }
+    }
+
+    fn reach(&mut self, reached: Reached) {
+        self.reached = Some(reached);
+        if self.careful.is_some_and(|careful| careful.is_over(reached)) {
             tracing::info!("past what Kafka refused; sending in batches again");
             self.careful = None;
-        } else if self.outbound.is_under_way() {
-            careful.sent(position);
         }
     }
 
