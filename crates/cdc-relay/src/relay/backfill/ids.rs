@@ -15,7 +15,7 @@ const MOST: usize = 3_000_000;
 pub(super) struct EventKey(u128);
 
 /// A bounded set of event ids.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct IdSet(HashSet<EventKey>);
 
 static HASHERS: LazyLock<[RandomState; 2]> =

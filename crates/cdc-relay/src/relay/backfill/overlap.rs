@@ -37,15 +37,16 @@ impl Overlap {
         scan: ScanPlan,
         taken: Taken,
     ) -> Result<Self, RelayError> {
-        let mut untaken = IdSet::default();
-        if let Taken::UpTo(after) = taken {
+        // Before the ids: a table that is emptied between the two scans is not to look taken.
+        let mut behind = IdSet::default();
+        if let Taken::UpTo(after @ Some(_)) = taken {
             let scan = ScanPlan {
                 after,
                 ..scan.clone()
             };
             Reader::open(relay, scan)
                 .await?
-                .for_each(relay, |identity| untaken.insert(EventKey::of(&identity.id)))
+                .for_each(relay, |identity| behind.insert(EventKey::of(&identity.id)))
                 .await?;
         }
         let mut ids = IdSet::default();
@@ -54,6 +55,10 @@ impl Overlap {
         let end = reader
             .for_each(relay, |identity| ids.insert(EventKey::of(&identity.id)))
             .await?;
+        let untaken = match taken {
+            Taken::UpTo(None) => ids.clone(),
+            Taken::All | Taken::UpTo(Some(_)) => behind,
+        };
         Ok(Self {
             ids,
             untaken,
