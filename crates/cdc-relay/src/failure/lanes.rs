@@ -3,12 +3,9 @@
 
 use ordered_lanes::Error;
 
-use super::{Context, Failure};
+use super::Failure;
 use crate::config::Config;
 use crate::error_code::ErrorCode;
-
-/// SQLSTATE of a role that lacks a privilege.
-const INSUFFICIENT_PRIVILEGE: &str = "42501";
 
 impl Failure {
     /// What to tell about `error`.
@@ -16,22 +13,12 @@ impl Failure {
         let config = config.at_store();
         let target = config.postgres.options().target();
         match error {
-            Error::Postgres { doing, source } => {
-                let state = source.sql_state();
-                if state.is_none_or(|state| state.as_str() != INSUFFICIENT_PRIVILEGE) {
-                    return Self::from_postgres(source, Context::new(&config, doing));
-                }
-                let role = config.postgres.options().user().to_owned();
-                Self::new(
-                    ErrorCode::Privilege,
-                    format!("could not {doing}: the role {role:?} lacks a privilege ({target})"),
-                    format!(
-                        "GRANT USAGE ON SCHEMA cdc TO {role:?}; GRANT SELECT, INSERT, UPDATE, DELETE ON cdc.lane, \
-                         cdc.lane_event, cdc.lane_owner TO {role:?}; GRANT INSERT ON cdc.lane_action TO {role:?}"
-                    ),
+            Error::Postgres { doing, source } => Self::at_store(source, doing, &config, |role| {
+                format!(
+                    "GRANT USAGE ON SCHEMA cdc TO {role:?}; GRANT SELECT, INSERT, UPDATE, DELETE ON cdc.lane, \
+                     cdc.lane_event, cdc.lane_owner TO {role:?}; GRANT INSERT ON cdc.lane_action TO {role:?}"
                 )
-                .caused_by(source)
-            }
+            }),
             Error::NoTable(source) => Self::new(
                 ErrorCode::StoreMissing,
                 format!("the tables of ordered mode do not exist, or are of an older version ({target})"),

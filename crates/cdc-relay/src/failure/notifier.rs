@@ -3,12 +3,9 @@
 
 use notifier::Error;
 
-use super::{Context, Failure};
+use super::Failure;
 use crate::config::Config;
 use crate::error_code::ErrorCode;
-
-/// SQLSTATE of what a role may not do.
-const INSUFFICIENT_PRIVILEGE: &str = "42501";
 
 impl Failure {
     /// What to tell about `error`.
@@ -16,20 +13,11 @@ impl Failure {
         let config = config.at_store();
         let target = config.postgres.options().target();
         match error {
-            Error::Postgres { doing, source } => {
-                let refused = source.sql_state().is_some_and(|state| state.as_str() == INSUFFICIENT_PRIVILEGE);
-                if !refused {
-                    return Self::from_postgres(source, Context::new(&config, doing));
-                }
-                let role = config.postgres.options().user().to_owned();
-                Self::new(
-                    ErrorCode::Privilege,
-                    format!("could not {doing}: the role {role:?} lacks a privilege ({target})"),
-                    "GRANT it what docs/configuration.md lists under Webhooks: the notifier's role does not need all that \
-                     `cdc-relay endpoint` does",
-                )
-                .caused_by(source)
-            }
+            Error::Postgres { doing, source } => Self::at_store(source, doing, &config, |_| {
+                "GRANT it what docs/configuration.md lists under Webhooks: the notifier's role does not need all that \
+                 `cdc-relay endpoint` does"
+                    .to_owned()
+            }),
             Error::TimedOut { .. } => Self::new(
                 ErrorCode::PostgresUnreachable,
                 format!("PostgreSQL has not answered in time ({target})"),

@@ -2,13 +2,11 @@
 //! [`cdc_store::Error::disposition`] alone.
 
 use cdc_store::Error;
+use pg_replication::SqlState;
 
 use super::{Context, Failure};
 use crate::config::Config;
 use crate::error_code::ErrorCode;
-
-/// SQLSTATE of a role that lacks a privilege.
-const INSUFFICIENT_PRIVILEGE: &str = "42501";
 
 impl Failure {
     /// What to tell about `error`.
@@ -16,22 +14,12 @@ impl Failure {
         let config = config.at_store();
         let target = config.postgres.options().target();
         match error {
-            Error::Postgres { doing, source } => {
-                let refused = source.sql_state().is_some_and(|state| state.as_str() == INSUFFICIENT_PRIVILEGE);
-                if !refused {
-                    return Self::from_postgres(source, Context::new(&config, doing));
-                }
-                let role = config.postgres.options().user().to_owned();
-                Self::new(
-                    ErrorCode::Privilege,
-                    format!("could not {doing}: the role {role:?} lacks a privilege ({target})"),
-                    format!(
-                        "GRANT USAGE ON SCHEMA cdc TO {role:?}; GRANT SELECT, INSERT, UPDATE ON cdc.failed_event, \
-                         cdc.failed_event_action, cdc.alert TO {role:?}"
-                    ),
+            Error::Postgres { doing, source } => Self::at_store(source, doing, &config, |role| {
+                format!(
+                    "GRANT USAGE ON SCHEMA cdc TO {role:?}; GRANT SELECT, INSERT, UPDATE ON cdc.failed_event, \
+                     cdc.failed_event_action, cdc.alert TO {role:?}"
                 )
-                .caused_by(source)
-            }
+            }),
             Error::NoTable(source) => Self::new(
                 ErrorCode::StoreMissing,
                 format!("the store of failed events, cdc.failed_event, does not exist ({target})"),
@@ -45,5 +33,26 @@ impl Failure {
             )
             .caused_by(error),
         }
+    }
+
+    /// What PostgreSQL refused at the store, where a privilege that is lacking has nothing to do with replication; `grant`
+    /// says what a role needs.
+    pub(super) fn at_store(
+        source: pg_replication::Error,
+        doing: &'static str,
+        config: &Config,
+        grant: impl FnOnce(&str) -> String,
+    ) -> Self {
+        if source.sql_state() != Some(SqlState::INSUFFICIENT_PRIVILEGE) {
+            return Self::from_postgres(source, Context::new(config, doing));
+        }
+        let options = config.postgres.options();
+        let (role, target) = (options.user(), options.target());
+        Self::new(
+            ErrorCode::Privilege,
+            format!("could not {doing}: the role {role:?} lacks a privilege ({target})"),
+            grant(role),
+        )
+        .caused_by(source)
     }
 }

@@ -9,6 +9,16 @@ use crate::database::TestDatabase;
 
 const LOOPBACK: (&str, &str) = ("CDC_NOTIFY__ALLOW_PRIVATE_NETWORKS", "127.0.0.0/8");
 
+/// Where no request may go, and what is no URL.
+const REFUSED_URLS: [&str; 6] = [
+    "http://127.0.0.1/hook",
+    "http://2130706433/hook",
+    "http://[::ffff:169.254.169.254]/latest",
+    "https://user:password@example.com/hook",
+    "ftp://example.com/hook",
+    "not a url",
+];
+
 /// A database with the endpoint `billing`, which `add` made with these options.
 async fn with_billing(more: &[&str]) -> TestDatabase {
     let database = TestDatabase::create().await;
@@ -126,14 +136,7 @@ async fn status_tells_how_far_consumers_are_behind() {
 async fn refuses_endpoints_that_must_not_be_asked() {
     let database = TestDatabase::create().await;
     database.run(&["init"]).await.succeeded();
-    for url in [
-        "http://127.0.0.1/hook",
-        "http://2130706433/hook",
-        "http://[::ffff:169.254.169.254]/latest",
-        "https://user:password@example.com/hook",
-        "ftp://example.com/hook",
-        "not a url",
-    ] {
+    for url in REFUSED_URLS {
         let add = ["endpoint", "add", "x", "--url", url];
         let report = database.run(&add).await.failed(69, "CDC0070");
         assert!(!report.contains("password@"), "{report}");

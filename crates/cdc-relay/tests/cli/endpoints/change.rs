@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{LOOPBACK, with_billing};
+use super::{LOOPBACK, REFUSED_URLS, with_billing};
 use crate::binary;
 use crate::database::TestDatabase;
 
@@ -158,14 +158,7 @@ async fn what_is_refused_leaves_the_endpoint_as_it_was() {
     assert!(report.contains("what to change"), "{report}");
     let nobody = ["endpoint", "change", "nobody", "--ordered"];
     database.run(&nobody).await.failed(69, "CDC0070");
-    for url in [
-        "http://127.0.0.1/hook",
-        "http://2130706433/hook",
-        "http://[::ffff:169.254.169.254]/latest",
-        "https://user:password@example.com/hook",
-        "ftp://example.com/hook",
-        "not a url",
-    ] {
+    for url in REFUSED_URLS {
         // What is good beside it is not done either.
         let more = ["--url", url, "--max-concurrency", "16", "--type", "a"];
         let report = change(&database, &more).await.failed(69, "CDC0070");
