@@ -206,6 +206,14 @@ impl Error {
         }
     }
 
+    /// Whether a record was not delivered because its producer had ended or was told to give up, and so for no fault of
+    /// its own.
+    #[must_use]
+    pub const fn is_given_up(&self) -> bool {
+        use RDKafkaErrorCode::{Fatal, PurgeInflight, PurgeQueue};
+        matches!(self, Self::Record { code, .. } if matches!(code.get(), PurgeQueue | PurgeInflight | Fatal))
+    }
+
     /// Whether a record was not taken because the transaction that it was for had failed before: the commit says why.
     #[must_use]
     pub const fn is_failed_transaction(&self) -> bool {

@@ -72,6 +72,13 @@ impl KafkaOptions {
         checked(self.unchecked_producer_config(limits, &[])?)
     }
 
+    /// The same of one that delivers nothing of a partition after a record that was refused.
+    pub(crate) fn gapless_config(&self, limits: Limits) -> Result<ClientConfig, Error> {
+        let mut config = self.unchecked_producer_config(limits, &[])?;
+        config.set("enable.gapless.guarantee", "true");
+        checked(config)
+    }
+
     /// The configuration of a transactional producer.
     pub(crate) fn transactional_config(
         &self,

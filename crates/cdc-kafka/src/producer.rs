@@ -68,7 +68,8 @@ pub struct Delivery {
 /// Why a record was not taken. Nothing was enqueued.
 #[derive(Debug, thiserror::Error)]
 pub enum SendError {
-    /// The limits are reached: wait for [`OrderedProducer::capacity`], then send it again.
+    /// The limits are reached: wait for [`OrderedProducer::capacity`], then send it again. Of a
+    /// [`gapless`](OrderedProducer::gapless) producer also: a record was refused, and its report is to be taken.
     #[error("as much as allowed is in flight to Kafka")]
     Full,
     /// The record or the producer is refused.
@@ -89,6 +90,20 @@ impl OrderedProducer {
     /// A property that is refused or not understood, or no thread to be had.
     pub fn new(options: &KafkaOptions, limits: Limits) -> Result<Self, Error> {
         let config = options.producer_config(limits)?;
+        Self::with_context(&config, limits, DeliveryContext::default())
+    }
+
+    /// A producer that ends when the brokers refuse a record: nothing that was sent after it to the same partition
+    /// arrives, which librdkafka would deliver otherwise before anybody knows of the refusal. Everything in flight is
+    /// reported; of what failed, only what is not [given up](Error::is_given_up) was refused. Nothing is taken
+    /// meanwhile ([`SendError::Full`]), and nothing ever after: once all reports are taken,
+    /// [`fatal`](Self::fatal) says so.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn gapless(options: &KafkaOptions, limits: Limits) -> Result<Self, Error> {
+        let config = options.gapless_config(limits)?;
         Self::with_context(&config, limits, DeliveryContext::default())
     }
 
@@ -179,17 +194,18 @@ impl OrderedProducer {
     /// for.
     #[must_use]
     pub fn has_room(&self) -> bool {
-        self.deliveries.in_flight.has_room(self.limits)
+        self.deliveries.has_room(self.limits)
     }
 
-    /// Resolves when there is room again: below three quarters of both limits.
+    /// Resolves when there is room again: below three quarters of both limits. Never for a
+    /// [`gapless`](Self::gapless) producer that has ended.
     ///
     /// Cancel safe.
     pub async fn capacity(&self) {
         let deliveries = &self.deliveries;
         deliveries
             .room
-            .wait_until(|| deliveries.in_flight.has_room(self.limits))
+            .wait_until(|| deliveries.has_room(self.limits))
             .await;
     }
 
@@ -209,7 +225,7 @@ impl OrderedProducer {
     pub fn take_deliveries(&self, into: &mut Vec<Delivery>) {
         let deliveries = &self.deliveries;
         deliveries.take(into);
-        if deliveries.in_flight.has_room(self.limits) {
+        if deliveries.has_room(self.limits) {
             deliveries.room.notify();
         }
     }
@@ -233,14 +249,7 @@ impl OrderedProducer {
     /// broker](Error::BrokersForgotten) is found out only with the property `statistics.interval.ms`.
     #[must_use]
     pub fn fatal(&self) -> Option<Error> {
-        if self.producer.context().has_forgotten() {
-            return Some(Error::BrokersForgotten);
-        }
-        let (code, detail) = self.producer.client().fatal_error()?;
-        Some(Error::Fatal {
-            detail,
-            code: KafkaCode::new(code),
-        })
+        fatal(&self.producer)
     }
 
     /// What the client last heard of the brokers.
@@ -265,12 +274,13 @@ impl OrderedProducer {
         let code = KafkaCode::of(error);
         match (error, code.get()) {
             (_, RDKafkaErrorCode::QueueFull) => SendError::Full,
-            (_, RDKafkaErrorCode::Fatal) => {
-                SendError::Failed(self.fatal().unwrap_or_else(|| Error::Fatal {
-                    detail: String::new(),
-                    code,
-                }))
-            }
+            (_, RDKafkaErrorCode::Fatal) => match self.fatal() {
+                Some(error) => SendError::Failed(error),
+                None => {
+                    self.deliveries.ends();
+                    SendError::Full
+                }
+            },
             (KafkaError::Nul(_), _) => SendError::Failed(Error::InvalidRecord {
                 topic: topic.into(),
                 reason: "the name of the topic has a NUL in it",
@@ -292,15 +302,31 @@ impl std::fmt::Debug for OrderedProducer {
     }
 }
 
+/// Why the producer is of no more use, if it is. What ended at a refused record still is, until the refusal is taken.
+fn fatal(producer: &NativeProducer) -> Option<Error> {
+    let context = producer.context();
+    if context.has_forgotten() {
+        return Some(Error::BrokersForgotten);
+    }
+    let (code, detail) = producer.client().fatal_error()?;
+    let refused = code == RDKafkaErrorCode::GaplessGuarantee;
+    if refused && context.deliveries.in_flight.read().records > 0 {
+        return None;
+    }
+    Some(Error::Fatal {
+        detail,
+        code: KafkaCode::new(code),
+    })
+}
+
 /// Serves delivery reports until nobody else holds the producer, then lets go of it here, where
 /// its waiting for librdkafka's threads holds nobody up.
 fn serve(producer: Arc<BaseProducer<DeliveryContext>>, gone: oneshot::Sender<()>) {
     while Arc::strong_count(&producer) > 1 {
         producer.poll(POLL);
         // The error callback does not tell a fatal error from another one.
-        let context = producer.context();
-        if producer.client().fatal_error().is_some() || context.has_forgotten() {
-            context.deliveries.became_useless();
+        if fatal(&producer).is_some() {
+            producer.context().deliveries.became_useless();
         }
     }
     drop(producer);

@@ -112,6 +112,10 @@ pub(super) const REFUSED: Refused = &[
         "without idempotence a retry could change the order of records; it is always on",
     ),
     (
+        &["enable.gapless.guarantee"],
+        "whether what follows a refused record may be sent depends on who sends it",
+    ),
+    (
         &["acks", "request.required.acks"],
         "a record counts as delivered only when all in-sync replicas have it; it is always `all`",
     ),

@@ -12,7 +12,7 @@ use rdkafka::producer::ProducerContext;
 use tokio::sync::Notify;
 
 use super::Delivery;
-use super::limits::Gauge;
+use super::limits::{Gauge, Limits};
 use super::token::Token;
 use crate::brokers::{BrokerWatch, any_known};
 use crate::client::{self, BrokerReports};
@@ -39,6 +39,8 @@ pub(crate) struct Deliveries {
     /// Somebody waits for the last report, not for the first.
     draining: AtomicBool,
     fatal: AtomicBool,
+    /// The producer takes nothing any more, and what it was sent is being reported.
+    ending: AtomicBool,
     pub(super) in_flight: Gauge,
     pub(super) reports: BrokerReports,
     /// Deliveries are ready, or the producer is useless.
@@ -84,6 +86,15 @@ impl Deliveries {
         if !self.fatal.swap(true, Ordering::SeqCst) {
             self.reported.notify();
         }
+    }
+
+    /// Notes that the producer takes nothing any more.
+    pub(super) fn ends(&self) {
+        self.ending.store(true, Ordering::SeqCst);
+    }
+
+    pub(super) fn has_room(&self, limits: Limits) -> bool {
+        self.in_flight.has_room(limits) && !self.ending.load(Ordering::SeqCst)
     }
 
     pub(super) fn has_news(&self) -> bool {

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 
 use cdc_kafka::{
-    HeaderRef, InFlight, KafkaOptions, Limits, Offset, OrderedProducer, OutgoingRecord, Partition,
-    Place, TimestampMillis,
+    Disposition, HeaderRef, InFlight, KafkaOptions, Limits, Offset, OrderedProducer,
+    OutgoingRecord, Partition, Place, PoisonReason, SendError, TimestampMillis,
 };
 
 use crate::reading::{Received, read_all};
-use crate::setup::{Sender, TestTopic, brokers, record};
+use crate::setup::{Sender, TestTopic, brokers, record, soon};
 
 fn sender(limits: Limits) -> Sender {
     Sender::new(OrderedProducer::new(&KafkaOptions::new(brokers()), limits).unwrap())
@@ -224,4 +224,65 @@ async fn takes_the_time_of_sending_for_a_record_without_one() {
         (before..=now()).contains(&timestamp),
         "{before} {timestamp}"
     );
+}
+
+/// One record is too large for the topic, and those that share its batch are refused with it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gapless_producer_delivers_nothing_that_was_sent_after_a_refused_record() {
+    for large_one in [0, 40, 700] {
+        let topic = TestTopic::with_small_batches("gapless", 20_000).await;
+        let options = KafkaOptions::new(brokers());
+        let producer = OrderedProducer::gapless(&options, Limits::default()).unwrap();
+        let mut sender = Sender::new(producer);
+        let large = vec![b'x'; 60_000];
+        let mut number = 0_u32;
+        // Goes on for as long as anything is taken, however soon the broker answers.
+        soon(async {
+            loop {
+                let value = number.to_be_bytes();
+                let value = if number == large_one {
+                    &large[..]
+                } else {
+                    &value[..]
+                };
+                let sequence = sender.watermark.next_sequence();
+                match sender
+                    .producer
+                    .try_send(record(&topic.name, b"k", value), sequence)
+                {
+                    Ok(()) => {
+                        sender.watermark.assign();
+                        number += 1;
+                    }
+                    Err(SendError::Full) if sender.producer.has_room() => panic!("not full"),
+                    Err(SendError::Full) => {
+                        sender.producer.delivered().await;
+                        sender.take();
+                    }
+                    Err(SendError::Failed(error)) => {
+                        assert_eq!(error.disposition(), Disposition::Rebuild, "{error:?}");
+                        return;
+                    }
+                }
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+        assert_eq!(sender.producer.in_flight(), InFlight::default());
+        let refused = sender.deliveries.values().find_map(|delivery| {
+            let error = delivery.result.as_ref().err()?;
+            (!error.is_given_up()).then(|| error.disposition())
+        });
+        assert_eq!(refused, Some(Disposition::Poison(PoisonReason::TooLarge)));
+        let received = read_all(&brokers(), &topic.name, topic.partitions).await;
+        let found: Vec<_> = received
+            .into_iter()
+            .map(|received| received.value.unwrap())
+            .collect();
+        let before: Vec<_> = (0..large_one)
+            .map(|number| number.to_be_bytes().to_vec())
+            .take(found.len())
+            .collect();
+        assert_eq!(found, before);
+    }
 }

@@ -10,7 +10,7 @@ use cdc_kafka::{
     Delivery, KafkaOptions, OrderedProducer, OutgoingRecord, SendError, TopicSettings, Topics,
 };
 use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
@@ -82,6 +82,31 @@ impl TestTopic {
             .ensure(std::slice::from_ref(&topic.name), settings)
             .await
             .unwrap();
+        topic
+    }
+}
+
+impl TestTopic {
+    /// A topic of one partition that refuses batches of more than `bytes`.
+    pub(crate) async fn with_small_batches(label: &str, bytes: usize) -> Self {
+        let topic = Self {
+            name: unique_name(label),
+            partitions: 1,
+        };
+        let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
+            .set("bootstrap.servers", brokers())
+            .create()
+            .unwrap();
+        let bytes = bytes.to_string();
+        let new = NewTopic::new(&topic.name, 1, TopicReplication::Fixed(1))
+            .set("max.message.bytes", &bytes);
+        for created in admin
+            .create_topics([&new], &AdminOptions::new())
+            .await
+            .unwrap()
+        {
+            created.unwrap();
+        }
         topic
     }
 }

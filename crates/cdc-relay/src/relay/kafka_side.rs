@@ -208,14 +208,8 @@ impl KafkaSide {
 
 impl Producer {
     async fn open(relay: &Relay, key: &CheckpointKey) -> Result<Self, RelayError> {
-        let failed = |source| RelayError::Kafka {
-            doing: "start the Kafka producer",
-            source,
-        };
         match relay.config.relay.delivery {
-            Delivery::AtLeastOnce => OrderedProducer::new(&relay.kafka, relay.limits)
-                .map(Self::Ordered)
-                .map_err(failed),
+            Delivery::AtLeastOnce => AtLeastOnce::producer_of(relay).map(Self::Ordered),
             Delivery::ExactlyOnce => {
                 // Two systems may well have a slot of the same name and share a Kafka.
                 #[expect(clippy::expect_used, reason = "neither empty nor with a NUL")]
@@ -225,7 +219,10 @@ impl Producer {
                 TransactionalProducer::open(&relay.kafka, relay.limits, &id, timeout, TAKEOVER)
                     .await
                     .map(Self::Transactional)
-                    .map_err(failed)
+                    .map_err(|source| RelayError::Kafka {
+                        doing: "start the Kafka producer",
+                        source,
+                    })
             }
         }
     }

@@ -18,6 +18,7 @@ use cdc_kafka::{InFlight, OrderedProducer, OutgoingRecord, OwnedRecord, SendErro
 use pg_replication::ReplicationStream;
 use tokio::time::Instant;
 
+use super::Relay;
 use super::checkpoint::PartialTransaction;
 use super::error::RelayError;
 use super::metrics::RelayMetrics;
@@ -106,9 +107,11 @@ impl Outbound {
         }
     }
 
-    /// When the next checkpoint is due; `None` while there is nothing to note.
-    pub(super) fn due(&self, behind: bool) -> Option<Instant> {
+    /// When the next checkpoint is due; `None` while there is nothing to note, or not yet.
+    pub(super) fn due(&self, behind: bool, one_by_one: bool) -> Option<Instant> {
         match self {
+            // A producer that ends at the one record under way would give the checkpoint up.
+            Self::AtLeastOnce(_) if one_by_one && self.is_under_way() => None,
             Self::AtLeastOnce(outbound) => outbound.due(),
             Self::ExactlyOnce(outbound) => outbound.due(behind),
         }
@@ -189,14 +192,20 @@ impl Outbound {
     /// A record was refused while it was the only one under way, and has been dealt with otherwise: goes on after it.
     ///
     /// Not cancellation safe.
-    pub(super) async fn pass_over_refused(&mut self) -> Result<(), RelayError> {
+    pub(super) async fn pass_over_refused(&mut self, relay: &Relay) -> Result<(), RelayError> {
         match self {
-            Self::AtLeastOnce(outbound) => {
-                outbound.pass_over_refused();
-                Ok(())
-            }
+            Self::AtLeastOnce(outbound) => outbound.pass_over_refused(relay),
             Self::ExactlyOnce(outbound) => outbound.pass_over_refused().await,
         }
+    }
+
+    /// What came before a refused record can still be noted, though the producer may have ended there. False when it takes
+    /// nothing any more.
+    pub(super) fn can_note(&mut self, relay: &Relay) -> Result<bool, RelayError> {
+        if let Self::AtLeastOnce(outbound) = self {
+            outbound.renew_producer(relay)?;
+        }
+        Ok(self.producer().fatal().is_none())
     }
 
     /// Lets go of the connections; what is not in Kafka by then is given up. False when that took too long.

@@ -159,7 +159,7 @@ impl RelaySession<'_> {
         let sent_at = self.pipeline.last_sent_at();
         let remains = record.map(|record| Remains::of(*record, sent_at));
         self.park(kind, error, remains.unwrap_or_default()).await?;
-        self.outbound.pass_over_refused().await
+        self.outbound.pass_over_refused(self.relay).await
     }
 
     /// How an event is at fault, if the policy is to park it.

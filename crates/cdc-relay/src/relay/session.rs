@@ -134,9 +134,11 @@ impl RelaySession<'_> {
     }
 
     fn is_due(&self) -> bool {
-        self.outbound
-            .due(self.is_behind())
-            .is_some_and(|due| due <= Instant::now())
+        self.due().is_some_and(|due| due <= Instant::now())
+    }
+
+    fn due(&self) -> Option<Instant> {
+        self.outbound.due(self.is_behind(), self.careful.is_some())
     }
 
     /// There is more to come than what is being committed right now.

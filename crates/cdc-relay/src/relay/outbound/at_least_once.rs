@@ -1,4 +1,7 @@
 //! An idempotent producer, a watermark over its acknowledgements, and checkpoints after the fact.
+//!
+//! The producer ends at a record that Kafka refuses, so that nothing behind it is seen before what shared its batch. Once
+//! that is dealt with, another one takes its place.
 
 use std::time::Duration;
 
@@ -8,6 +11,7 @@ use pg_replication::{CommitToken, PgTimestamp, ReplicationStream};
 use tokio::time::Instant;
 
 use super::{Checkpoints, Frontier, IDLE_INTERVAL, Mark};
+use crate::relay::Relay;
 use crate::relay::checkpoint::Checkpoint;
 use crate::relay::error::RelayError;
 use crate::relay::metrics::RelayMetrics;
@@ -53,9 +57,18 @@ struct Writing {
     number: Sequence,
     checkpoint: Checkpoint,
     token: Option<CommitToken>,
+    frontier: Frontier,
 }
 
 impl AtLeastOnce {
+    /// A producer to begin with.
+    pub(in crate::relay) fn producer_of(relay: &Relay) -> Result<OrderedProducer, RelayError> {
+        OrderedProducer::gapless(&relay.kafka, relay.limits).map_err(|source| RelayError::Kafka {
+            doing: "start the Kafka producer",
+            source,
+        })
+    }
+
     pub(in crate::relay) fn new(producer: OrderedProducer, checkpoints: Checkpoints) -> Self {
         Self {
             producer,
@@ -137,6 +150,7 @@ impl AtLeastOnce {
         let mut refused = None;
         let mut delivered = 0;
         let mut written = None;
+        let mut given_up = false;
         for delivery in self.deliveries.drain(..) {
             let is_checkpoint = self
                 .writing
@@ -148,6 +162,9 @@ impl AtLeastOnce {
                     self.watermark.acknowledge(delivery.sequence);
                     delivered += 1;
                 }
+                // A record was refused, which is told for itself.
+                Err(source) if is_checkpoint && source.is_given_up() => given_up = true,
+                Err(source) if source.is_given_up() => {}
                 // Not an event's fault, whatever the reason.
                 Err(source) if is_checkpoint => {
                     refused = Some(RelayError::Kafka {
@@ -164,6 +181,9 @@ impl AtLeastOnce {
         }
         metrics.events.increment(delivered);
         self.release(metrics);
+        if given_up && let Some(writing) = self.writing.take() {
+            self.take_back(writing);
+        }
         if let Some(Writing {
             checkpoint, token, ..
         }) = written
@@ -200,6 +220,23 @@ impl AtLeastOnce {
             });
         }
         metrics.transactions.increment(transactions);
+    }
+
+    /// A checkpoint that was not written goes into the next one.
+    fn take_back(&mut self, writing: Writing) {
+        let newer = self.released.take();
+        self.released = Some(match newer {
+            Some(newer) => Released {
+                token: newer.token.or(writing.token),
+                ..newer
+            },
+            None => Released {
+                token: writing.token,
+                frontier: writing.frontier,
+                idle: false,
+                urgent: false,
+            },
+        });
     }
 
     pub(super) fn due(&self) -> Option<Instant> {
@@ -241,6 +278,7 @@ impl AtLeastOnce {
                     number,
                     checkpoint,
                     token,
+                    frontier,
                 });
                 Ok(true)
             }
@@ -268,10 +306,19 @@ impl AtLeastOnce {
         self.producer.in_flight().records == 0 && self.released.is_none() && self.writing.is_none()
     }
 
-    pub(super) fn pass_over_refused(&mut self) {
+    pub(super) fn pass_over_refused(&mut self, relay: &Relay) -> Result<(), RelayError> {
         if let Some(sequence) = self.refused.take() {
             self.watermark.acknowledge(sequence);
         }
+        self.renew_producer(relay)
+    }
+
+    /// Goes on with another producer where one has ended. To be called when nothing is in flight.
+    pub(super) fn renew_producer(&mut self, relay: &Relay) -> Result<(), RelayError> {
+        if self.producer.fatal().is_some() {
+            self.producer = Self::producer_of(relay)?;
+        }
+        Ok(())
     }
 
     pub(super) async fn close(self, limit: Duration) -> bool {

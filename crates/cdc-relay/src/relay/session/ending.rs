@@ -86,7 +86,7 @@ impl RelaySession<'_> {
             }
             self.settle().ok();
             if self.outbound.is_settled_before_the_refused()
-                || self.outbound.producer().fatal().is_some()
+                || !self.outbound.can_note(self.relay)?
             {
                 return Ok(());
             }
@@ -95,7 +95,7 @@ impl RelaySession<'_> {
     }
 
     async fn go_on_draining(&mut self) -> Result<(), RelayError> {
-        let due = self.outbound.due(false).is_some();
+        let due = self.outbound.due(false, false).is_some();
         if due && self.outbound.advance(self.pipeline.partial())? {
             return Ok(());
         }

@@ -57,7 +57,7 @@ impl RelaySession<'_> {
         let Some(backfill) = &mut self.backfill else {
             return Ok(());
         };
-        let due = self.outbound.due(true);
+        let due = self.outbound.due(true, self.careful.is_some());
         let _unread = self.relay.state.not_reading();
         let more = tokio::select! {
             more = backfill.read() => more?,
@@ -75,7 +75,7 @@ impl RelaySession<'_> {
     /// read anyway; to be woken for each would cost more than the work itself.
     pub(super) async fn more(&mut self) -> Result<(), RelayError> {
         let behind = self.stream.is_behind();
-        let due = self.outbound.due(self.is_behind());
+        let due = self.due();
         let filled = tokio::select! {
             filled = self.stream.fill() => filled,
             () = self.outbound.producer().delivered(), if !behind => return Ok(()),
