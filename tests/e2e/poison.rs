@@ -353,6 +353,29 @@ async fn stops_at_an_event_that_is_too_large_unless_told_to_park() -> Result<()>
     Ok(())
 }
 
+/// Its neighbours in time are in Kafka by then, and the slot is where whoever skips the event by hand expects it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_came_before_an_event_that_stops_the_relay_is_confirmed() -> Result<()> {
+    for delivery in DELIVERIES {
+        let stopping = one_topic(parking(delivery).await?).with("CDC_RELAY__POISON", "stop");
+        let topic = format!("{}.events", stopping.database().name());
+        create_topic(&stopping, &topic, "20000").await?;
+        let session = stopping.database().session().await?;
+        let relay = stopping.relay().await?;
+        for n in 1..=20 {
+            session.batch_execute(&emit(n, "order", 10)).await?;
+        }
+        session.batch_execute(&emit(91, "order", 60_000)).await?;
+        session.batch_execute(&emit(21, "order", 10)).await?;
+        refused(&stopping, relay, "CDC0043").await?;
+        let parking = stopping.with("CDC_RELAY__POISON", "park");
+        let _relay = parking.relay().await?;
+        let found = ids_until(&parking, &id(21)).await?;
+        ensure!(found == ids(1..=21), "{delivery}: {found:?}");
+    }
+    Ok(())
+}
+
 /// The store is in the database of the outbox, without the table: nothing passes what cannot be stored.
 #[tokio::test(flavor = "multi_thread")]
 async fn sends_nothing_past_an_event_that_cannot_be_stored() -> Result<()> {
