@@ -128,7 +128,9 @@ mod tests {
                 "attempts",
                 "attempts_by_time",
                 "endpoint_breaker",
-                "cheaper_deliveries"
+                "cheaper_deliveries",
+                "lane_part_due",
+                "lane_replay"
             ]
         );
     }

@@ -48,7 +48,8 @@ pub async fn claim_due<S: LaneStore>(
 }
 
 impl<S: LaneStore> ClaimedLane<S> {
-    /// The event whose turn it is. `None` if it was given up and the others wait for an operator: the lane is let go.
+    /// The event whose turn it is. `None` if it is not due, or was given up and the others wait for an operator: the lane
+    /// is let go.
     ///
     /// May be dropped and done again.
     ///
@@ -58,6 +59,10 @@ impl<S: LaneStore> ClaimedLane<S> {
     pub async fn next(&mut self) -> Result<Option<ParkedEvent>, Error> {
         match self.store.head(&self.lease).await? {
             Next::Event(event) => Ok(Some(*event)),
+            Next::Later(wait) => {
+                self.store.release(&self.lease, Some(wait)).await?;
+                Ok(None)
+            }
             Next::Held => {
                 self.store.release(&self.lease, None).await?;
                 Ok(None)
@@ -80,7 +85,7 @@ impl<S: LaneStore> ClaimedLane<S> {
     }
 
     /// Puts what is left of the head in its place; nothing left is a success. With anything to be tried again the lane
-    /// is let go until then, and what is behind waits.
+    /// is let go until the first of it is due, and what is behind waits.
     ///
     /// May be dropped and done again.
     ///

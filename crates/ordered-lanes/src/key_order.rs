@@ -87,9 +87,14 @@ impl<S: LaneStore> OrderedLanes<S> {
         LaneGuard::take_over(store, assignment, committed, self.settings.limits).await
     }
 
-    async fn put_back(&self, group: &str, record: &Record) -> Result<Replayed, Error> {
+    async fn put_back(
+        &self,
+        group: &str,
+        record: &Record,
+        attempt: Attempt,
+    ) -> Result<Replayed, Error> {
         loop {
-            match self.partitions.replay(group, record).await? {
+            match self.partitions.replay(group, record, attempt).await? {
                 Operated::Done => return Ok(Replayed::Taken),
                 Operated::Gone => return Ok(Replayed::Unknown),
                 Operated::Busy => sleep(BUSY).await,
@@ -154,9 +159,9 @@ impl<S: LaneStore> KeyOrder for OrderedLanes<S> {
         &'a self,
         group: &'a str,
         record: &'a Record,
-        _attempt: Attempt,
+        attempt: Attempt,
     ) -> Later<'a, Result<Replayed, OrderError>> {
-        Box::pin(async move { Ok(self.put_back(group, record).await?) })
+        Box::pin(async move { Ok(self.put_back(group, record, attempt).await?) })
     }
 
     fn drain<'a>(

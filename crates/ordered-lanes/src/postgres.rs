@@ -1,4 +1,5 @@
-//! Lanes in PostgreSQL: the tables and functions of `sql/V6__lane.sql` and `sql/V8__lane_delays.sql`.
+//! Lanes in PostgreSQL: the tables and functions of `sql/V6__lane.sql`,
+//! `sql/V8__lane_delays.sql`, `sql/V13__lane_part_due.sql` and `sql/V14__lane_replay.sql`.
 
 mod look;
 mod operate;

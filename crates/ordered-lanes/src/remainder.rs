@@ -47,6 +47,14 @@ impl Remainder {
         }
     }
 
+    /// When it is to be tried again, if it is.
+    pub(crate) const fn due(&self) -> Option<Duration> {
+        match self.fate {
+            Fate::Again(after) => Some(after),
+            Fate::Dead => None,
+        }
+    }
+
     /// What it is stored as.
     #[must_use]
     pub const fn status(&self, policy: DeadHead) -> EventStatus {
@@ -89,11 +97,5 @@ impl EventStatus {
 
 /// The first due time of what is left, if anything is to be tried again.
 pub(crate) fn first_due(remainders: &[Remainder]) -> Option<Duration> {
-    let again = remainders
-        .iter()
-        .filter_map(|remainder| match remainder.fate {
-            Fate::Again(after) => Some(after),
-            Fate::Dead => None,
-        });
-    again.min()
+    remainders.iter().filter_map(Remainder::due).min()
 }

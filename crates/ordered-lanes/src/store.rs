@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::time::{Duration, SystemTime};
 
-use cdc_event::{DeadHead, Head, Record, Turn};
+use cdc_event::{Attempt, DeadHead, Head, Record, Turn};
 
 use crate::assignment::{Assignment, Epoch, Ownership};
 use crate::error::Error;
@@ -58,11 +58,12 @@ pub trait LaneStore: Send + Sync + 'static {
     fn restart(&self, assignment: &Assignment) -> impl Future<Output = Result<(), Error>> + Send;
 
     /// A record that was given up is tried again, as it is here: in its place, or in a lane by itself if those behind it
-    /// went on.
+    /// went on. One that came back for this very attempt before, and was dealt with, is done.
     fn replay(
         &self,
         group: &str,
         record: &Record,
+        attempt: Attempt,
     ) -> impl Future<Output = Result<Operated, Error>> + Send;
 
     /// Takes up to `limit` lanes that are due, the longest due first, for `lease`.
@@ -76,7 +77,8 @@ pub trait LaneStore: Send + Sync + 'static {
     /// What is next in a lane.
     fn head(&self, lease: &Lease) -> impl Future<Output = Result<Next, Error>> + Send;
 
-    /// Takes out the head: it is dealt with. The lease begins anew.
+    /// Takes out the head: it is dealt with. The lease begins anew, unless what else is left of the record is to be tried
+    /// later: then the lane is let go until then.
     fn succeeded(
         &self,
         lease: &Lease,
@@ -84,8 +86,8 @@ pub trait LaneStore: Send + Sync + 'static {
         term: Duration,
     ) -> impl Future<Output = Result<Rest, Error>> + Send;
 
-    /// Puts what is left of the head in its place. If any of it is to be tried again, the lane is let go until then;
-    /// otherwise the lease begins anew.
+    /// Puts what is left of the head in its place. If any of it is to be tried again, or only later what else is left of
+    /// the record, the lane is let go until then; otherwise the lease begins anew.
     fn failed(
         &self,
         lease: &Lease,
@@ -178,6 +180,8 @@ pub struct ParkedEvent {
 pub enum Next {
     /// An event to be handled, or given up.
     Event(Box<ParkedEvent>),
+    /// Nothing before so long.
+    Later(Duration),
     /// An event that was given up, and that the others wait for.
     Held,
 }

@@ -1,6 +1,6 @@
 //! What operators do with events of lanes.
 
-use cdc_event::{KafkaPosition, PartId, Record};
+use cdc_event::{Attempt, KafkaPosition, PartId, Record};
 use tokio_postgres::types::Type;
 
 use super::PostgresLanes;
@@ -48,7 +48,12 @@ impl Action {
 
 impl PostgresLanes {
     /// Tries a record again that was given up, with this value and these headers.
-    pub(super) async fn put_back(&self, group: &str, record: &Record) -> Result<Operated, Error> {
+    pub(super) async fn put_back(
+        &self,
+        group: &str,
+        record: &Record,
+        attempt: Attempt,
+    ) -> Result<Operated, Error> {
         let origin = &record.origin;
         let part = record.part.as_ref().map_or("", PartId::as_str);
         let alone = LaneId::by_itself(group, origin, part);
@@ -57,7 +62,7 @@ impl PostgresLanes {
             .client()
             .await?
             .query_typed(
-                "SELECT cdc.lane_replay($1, $2, $3, $4, $5, $6, $7, $8, $9) AS answer",
+                "SELECT cdc.lane_replay($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) AS answer",
                 &[
                     (&group, Type::TEXT),
                     (&origin.topic, Type::TEXT),
@@ -68,6 +73,8 @@ impl PostgresLanes {
                     (&record.value, Type::BYTEA),
                     (&names, Type::TEXT_ARRAY),
                     (&values, Type::BYTEA_ARRAY),
+                    (&record.timestamp_ms, Type::INT8),
+                    (&i64::from(attempt.number.get()), Type::INT8),
                 ],
             )
             .await

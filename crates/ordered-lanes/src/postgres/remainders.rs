@@ -16,6 +16,7 @@ pub(super) fn to_json(remainders: &[Remainder], policy: DeadHead) -> Value {
             "status": remainder.status(policy).as_str(),
             "attempts": i32::try_from(attempt.number.get()).unwrap_or(i32::MAX),
             "delays": remainder.delays,
+            "due": remainder.due().map(|after| after.as_secs_f64()),
             "first_failed": attempt.first_failed_at.and_then(|at| seconds(at, now)),
             "code": remainder.error.code(),
             "message": remainder.error.message(),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cdc_event::{DeadHead, Record};
+use cdc_event::{Attempt, DeadHead, Record};
 use serde_json::Value;
 use tokio_postgres::types::Type;
 
@@ -29,10 +29,11 @@ const CLAIM: &str = "\
      WHERE lane.id = due.id
     RETURNING lane.id, lane.lease_token::text AS token";
 
-/// Of the parts of one record the one that was tried least: none keeps the others waiting for good.
+/// Of the parts of one record that are due the one that was tried least: none keeps the others waiting for good.
 fn head() -> String {
     format!(
-        "SELECT {EVENT}, lane.abandoned, event.attempts = 0 AND event.position <= lane.dead_through AS given_up
+        "SELECT {EVENT}, lane.abandoned, event.attempts = 0 AND event.position <= lane.dead_through AS given_up,
+                CASE WHEN event.due_at > now() THEN extract(epoch FROM event.due_at - now())::float8 END AS wait
            FROM cdc.lane
            LEFT JOIN LATERAL (
                 SELECT *
@@ -40,7 +41,7 @@ fn head() -> String {
                  WHERE lane_id = lane.id AND status = 'open' AND position = (
                        SELECT min(position) FROM cdc.lane_event
                         WHERE lane_id = lane.id AND status IN ('open', 'held'))
-                 ORDER BY attempts, part
+                 ORDER BY CASE WHEN due_at > now() THEN due_at END NULLS FIRST, attempts, part
                  LIMIT 1) AS event ON true
           WHERE lane.id = $1 AND lane.lease_token = $2::text::uuid"
     )
@@ -109,8 +110,13 @@ impl LaneStore for PostgresLanes {
             .map(drop)
     }
 
-    async fn replay(&self, group: &str, record: &Record) -> Result<Operated, Error> {
-        self.put_back(group, record).await
+    async fn replay(
+        &self,
+        group: &str,
+        record: &Record,
+        attempt: Attempt,
+    ) -> Result<Operated, Error> {
+        self.put_back(group, record, attempt).await
     }
 
     async fn claim(&self, group: &str, limit: usize, lease: Duration) -> Result<Vec<Lease>, Error> {
@@ -150,6 +156,12 @@ impl LaneStore for PostgresLanes {
             .await
             .map_err(Error::while_("read the head of a lane"))?;
         let row = rows.first().ok_or(Error::LeaseLost)?;
+        if let Some(seconds) = column::<Option<f64>>(row, "wait")? {
+            let wait = Duration::try_from_secs_f64(seconds);
+            return Ok(Next::Later(
+                wait.map_err(|error| Error::unreadable("wait", error))?,
+            ));
+        }
         match column::<Option<i64>>(row, "id")? {
             Some(_) => Ok(Next::Event(Box::new(parked_event(row)?))),
             None => Ok(Next::Held),

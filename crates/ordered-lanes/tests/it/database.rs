@@ -4,11 +4,13 @@ use std::ops::Deref;
 
 use ordered_lanes::PostgresLanes;
 
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 6] = [
     include_str!("../../../../sql/V4__failed_event.sql"),
     include_str!("../../../../sql/V5__failed_event_part.sql"),
     include_str!("../../../../sql/V6__lane.sql"),
     include_str!("../../../../sql/V8__lane_delays.sql"),
+    include_str!("../../../../sql/V13__lane_part_due.sql"),
+    include_str!("../../../../sql/V14__lane_replay.sql"),
 ];
 
 /// A database that goes away with this value.

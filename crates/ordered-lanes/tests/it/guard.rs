@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cdc_event::{Admission, Fate, PartId};
+use cdc_event::Admission;
 use ordered_lanes::{DeadHead, Disposition, Error, GuardLimits, LaneGuard, Rest, claim_due};
 use tokio::time::timeout;
 
 use crate::database::Database;
 use crate::model::{FailPoint, Faulty};
 use crate::records::{
-    GROUP, HOLD, HOUR, SOON, again, assignment, attempt, drain, guard, left, offsets, record,
+    GROUP, HOLD, HOUR, SOON, again, assignment, attempt, drain, guard, offsets, record,
 };
 
 #[tokio::test]
@@ -233,67 +233,6 @@ async fn as_many_keys_are_open_as_may_be() {
     guard.forget(2).await.unwrap();
     assert_eq!(guard.open_keys(), 1, "the other may be read again");
     guard.park(&third, &again(HOUR)).await.unwrap();
-}
-
-#[tokio::test]
-async fn parts_of_a_record_come_before_what_follows_it() {
-    let database = Database::create().await;
-    let lanes = Arc::new(database.lanes().await);
-    let guard = guard(&lanes, 0, 0).await;
-    let part = |name: &str, fate| {
-        let mut left = left(fate);
-        left[0].part = Some(PartId::new(name).unwrap());
-        left.remove(0)
-    };
-    let first = record(0, 0, Some("a"));
-    guard
-        .park(
-            &first,
-            &[
-                part("x", Fate::Again(Duration::ZERO)),
-                part("y", Fate::Again(HOUR)),
-            ],
-        )
-        .await
-        .unwrap();
-    assert_eq!(
-        guard.admit(&record(0, 1, Some("a"))).await.unwrap(),
-        Admission::Parked
-    );
-    let handled = drain(&lanes).await;
-    let parts: Vec<_> = handled
-        .iter()
-        .map(|event| event.record.part.as_ref().map(PartId::as_str))
-        .collect();
-    assert_eq!(parts, [Some("x"), Some("y"), None]);
-    assert_eq!(handled[0].record.value, first.value);
-}
-
-#[tokio::test]
-async fn of_the_parts_of_a_record_the_one_tried_least_comes_first() {
-    let database = Database::create().await;
-    let lanes = Arc::new(database.lanes().await);
-    let guard = guard(&lanes, 0, 0).await;
-    let part = |name: &str, number| {
-        let mut left = again(Duration::ZERO);
-        left[0].part = Some(PartId::new(name).unwrap());
-        left[0].attempt = attempt(number);
-        left.remove(0)
-    };
-    guard
-        .park(&record(0, 0, Some("a")), &[part("x", 1), part("y", 1)])
-        .await
-        .unwrap();
-    let mut names = Vec::new();
-    for _ in 0..4 {
-        let mut lane = claim_due(&lanes, GROUP, 1, HOUR).await.unwrap().remove(0);
-        let event = lane.next().await.unwrap().unwrap();
-        let name = event.record.part.as_ref().unwrap().to_string();
-        let left = [part(&name, event.attempts + 1)];
-        lane.failed(event.id, &left, DeadHead::Hold).await.unwrap();
-        names.push(name);
-    }
-    assert_eq!(names, ["x", "y", "x", "y"]);
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ mod leases;
 mod model;
 mod operator;
 mod owners;
+mod parts;
 mod records;
 mod scale;
 mod scripted;

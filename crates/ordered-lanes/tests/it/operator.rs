@@ -10,7 +10,7 @@ use ordered_lanes::{
 };
 
 use crate::database::Database;
-use crate::records::{GROUP, HOLD, HOUR, again, assignment, left, record};
+use crate::records::{GROUP, HOLD, HOUR, again, assignment, attempt, drain, left, offsets, record};
 
 /// Lanes of a key with three records, the first of which is dead.
 async fn with_dead_head(database: &Database, policy: DeadHead) -> Arc<PostgresLanes> {
@@ -176,24 +176,56 @@ async fn a_record_that_comes_back_is_tried_in_its_place_as_it_is_now() {
         ..record(0, 0, Some("a"))
     };
     assert_eq!(
-        lanes.replay("another", &corrected).await.unwrap(),
+        lanes
+            .replay("another", &corrected, attempt(2))
+            .await
+            .unwrap(),
         Operated::Gone
     );
     let waiting = record(0, 1, Some("a"));
-    assert_eq!(lanes.replay(GROUP, &waiting).await.unwrap(), Operated::Gone);
     assert_eq!(
-        lanes.replay(GROUP, &corrected).await.unwrap(),
+        lanes.replay(GROUP, &waiting, attempt(2)).await.unwrap(),
+        Operated::Gone
+    );
+    assert_eq!(
+        lanes.replay(GROUP, &corrected, attempt(2)).await.unwrap(),
         Operated::Done
     );
     let mut lane = claim_due(&lanes, GROUP, 1, HOUR).await.unwrap().remove(0);
     assert_eq!(
-        lanes.replay(GROUP, &corrected).await.unwrap(),
+        lanes.replay(GROUP, &corrected, attempt(2)).await.unwrap(),
         Operated::Busy
     );
     let head = lane.next().await.unwrap().unwrap();
     assert_eq!((&head.record, head.attempts), (&corrected, 1));
     lane.succeeded(head.id).await.unwrap();
     assert_eq!(lane.next().await.unwrap().unwrap().record, waiting);
+}
+
+/// Whoever was killed before it stored the offset of the replay has it again.
+#[tokio::test]
+async fn a_record_that_came_back_and_was_dealt_with_does_not_come_back_again() {
+    for policy in [DeadHead::Hold, DeadHead::Skip] {
+        let database = Database::create().await;
+        let lanes = with_dead_head(&database, policy).await;
+        drain(&lanes).await;
+        let back = record(0, 0, Some("a"));
+        let replay = async |record: &Record, number| {
+            let replayed = lanes.replay(GROUP, record, attempt(number)).await;
+            replayed.unwrap()
+        };
+        assert_eq!(replay(&back, 2).await, Operated::Done);
+        assert_eq!(offsets(&drain(&lanes).await)[0], 0);
+        assert_eq!(replay(&back, 2).await, Operated::Done);
+        assert!(drain(&lanes).await.is_empty());
+        // Another replay, and another record in the same place: of a topic that was made anew.
+        assert_eq!(replay(&back, 3).await, Operated::Gone);
+        let other = Record {
+            timestamp_ms: Some(1),
+            ..back
+        };
+        assert_eq!(replay(&other, 2).await, Operated::Gone);
+    }
 }
 
 #[tokio::test]

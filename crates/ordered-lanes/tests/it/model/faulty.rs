@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use cdc_event::Record;
+use cdc_event::{Attempt, Record};
 use ordered_lanes::{
     Appended, Assignment, DeadHead, Error, LaneEventId, LaneId, LaneStore, Lease, Next, Operated,
     Ownership, Remainder, Rest, TakenOver,
@@ -133,8 +133,13 @@ impl<S: LaneStore> LaneStore for Faulty<S> {
         self.step(self.inner.restart(assignment)).await
     }
 
-    async fn replay(&self, group: &str, record: &Record) -> Result<Operated, Error> {
-        self.step(self.inner.replay(group, record)).await
+    async fn replay(
+        &self,
+        group: &str,
+        record: &Record,
+        attempt: Attempt,
+    ) -> Result<Operated, Error> {
+        self.step(self.inner.replay(group, record, attempt)).await
     }
 
     async fn claim(&self, group: &str, limit: usize, lease: Duration) -> Result<Vec<Lease>, Error> {

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, SystemTime};
 
-use cdc_event::{Fate, Record, Turn};
+use cdc_event::{Attempt, Fate, Record, Turn};
 use ordered_lanes::{
     Appended, Assignment, DeadHead, Epoch, Error, EventStatus, KnownLane, LaneEventId, LaneId,
     LaneStore, Lease, Next, Operated, Ownership, ParkedEvent, Remainder, Rest, TakenOver,
@@ -36,6 +36,23 @@ struct Lane {
 struct Event {
     event: ParkedEvent,
     status: EventStatus,
+    due: Duration,
+}
+
+impl Lane {
+    /// What is left to do of the first record: of what is due the part that was tried least, or the first that will be.
+    fn next(&self, now: Duration) -> Option<&Event> {
+        let offset = |event: &Event| event.event.record.origin.offset;
+        let first = self.events.first().map(offset);
+        let open = self
+            .events
+            .iter()
+            .filter(|event| event.status == EventStatus::Open && Some(offset(event)) == first);
+        open.min_by_key(|event| {
+            let part = event.event.record.part.clone();
+            (event.due.max(now), event.event.attempts, part)
+        })
+    }
 }
 
 impl State {
@@ -68,7 +85,7 @@ impl State {
         left: &[Remainder],
         policy: DeadHead,
     ) {
-        let mut place = place;
+        let (mut place, now) = (place, self.now);
         for remainder in left {
             let mut event = event.clone();
             event.id = LaneEventId::new(self.number());
@@ -78,7 +95,11 @@ impl State {
             event.first_failed_at = Some(SystemTime::UNIX_EPOCH);
             event.turn = Turn::Try;
             let status = remainder.status(policy);
-            let event = Event { event, status };
+            let due = match remainder.fate {
+                Fate::Again(after) => now + after,
+                Fate::Dead => now,
+            };
+            let event = Event { event, status, due };
             if status.blocks() {
                 self.lanes.get_mut(&id).unwrap().events.insert(place, event);
                 place += 1;
@@ -144,6 +165,7 @@ impl State {
             None => lane.events.push(Event {
                 event,
                 status: EventStatus::Open,
+                due: now,
             }),
             Some((left, policy)) => self.insert(id, place, &event, left, policy),
         }
@@ -183,9 +205,14 @@ impl State {
             }
         }
         let lane = self.leased(lease)?;
-        let wait = due(left);
-        let keep = !lane.events.is_empty() && wait.is_none();
-        lane.due = (!lane.events.is_empty()).then(|| now + wait.unwrap_or(term));
+        let next = lane.next(now).map(|event| event.due);
+        let keep =
+            !lane.events.is_empty() && due(left).is_none() && next.is_none_or(|next| next <= now);
+        lane.due = match lane.events.is_empty() {
+            true => None,
+            false if keep => Some(now + term),
+            false => Some(next.unwrap_or(now)),
+        };
         if !keep {
             lane.token = None;
         }
@@ -298,7 +325,7 @@ impl LaneStore for MemoryLanes {
     }
 
     /// In a run nothing comes back.
-    async fn replay(&self, _: &str, _: &Record) -> Result<Operated, Error> {
+    async fn replay(&self, _: &str, _: &Record, _: Attempt) -> Result<Operated, Error> {
         Ok(Operated::Gone)
     }
 
@@ -325,18 +352,13 @@ impl LaneStore for MemoryLanes {
 
     async fn head(&self, lease: &Lease) -> Result<Next, Error> {
         let mut state = self.state();
+        let now = state.now;
         let lane = state.leased(lease)?;
-        let offset = lane
-            .events
-            .first()
-            .map(|event| event.event.record.origin.offset);
-        let open = lane.events.iter().filter(|event| {
-            event.status == EventStatus::Open && Some(event.event.record.origin.offset) == offset
-        });
-        let next = open.min_by_key(|event| (event.event.attempts, event.event.record.part.clone()));
-        Ok(next.map_or(Next::Held, |event| {
-            Next::Event(Box::new(event.event.clone()))
-        }))
+        Ok(match lane.next(now) {
+            None => Next::Held,
+            Some(event) if event.due > now => Next::Later(event.due - now),
+            Some(event) => Next::Event(Box::new(event.event.clone())),
+        })
     }
 
     async fn succeeded(

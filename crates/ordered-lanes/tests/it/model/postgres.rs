@@ -24,9 +24,12 @@ impl OneGroup {
 
 impl World for OneGroup {
     async fn age(&self) {
-        let sql =
-            "UPDATE cdc.lane SET due_at = now() WHERE consumer_group = $1 AND due_at IS NOT NULL";
-        self.client.execute(sql, &[&self.group]).await.unwrap();
+        for sql in [
+            "UPDATE cdc.lane_event SET due_at = NULL WHERE consumer_group = $1 AND due_at IS NOT NULL",
+            "UPDATE cdc.lane SET due_at = now() WHERE consumer_group = $1 AND due_at IS NOT NULL",
+        ] {
+            self.client.execute(sql, &[&self.group]).await.unwrap();
+        }
     }
 
     async fn leftover(&self) -> Vec<(i32, i64, &'static str)> {

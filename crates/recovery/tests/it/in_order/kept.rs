@@ -20,11 +20,13 @@ use super::faulty_log::FaultyLog;
 use crate::cluster::{self, DEADLINE, Sent};
 use crate::subject::{FAILED, Subject, millis};
 
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 6] = [
     include_str!("../../../../../sql/V4__failed_event.sql"),
     include_str!("../../../../../sql/V5__failed_event_part.sql"),
     include_str!("../../../../../sql/V6__lane.sql"),
     include_str!("../../../../../sql/V8__lane_delays.sql"),
+    include_str!("../../../../../sql/V13__lane_part_due.sql"),
+    include_str!("../../../../../sql/V14__lane_replay.sql"),
 ];
 
 /// What keeps the order.
@@ -183,8 +185,8 @@ impl Kept {
     pub(crate) async fn hurry(&self, subject: &Subject) {
         match &self.place {
             Place::Lanes { database, .. } => {
-                let sql =
-                    "UPDATE cdc.lane SET due_at = now() WHERE lease_token IS NULL AND events > 0";
+                let sql = "UPDATE cdc.lane_event SET due_at = NULL;
+                     UPDATE cdc.lane SET due_at = now() WHERE lease_token IS NULL AND events > 0";
                 database.execute(sql).await;
             }
             Place::Redirect => {
@@ -204,7 +206,10 @@ impl Kept {
     pub(crate) async fn lose(&self, subject: &Subject, times: u32) {
         match &self.place {
             Place::Lanes { database, .. } => {
-                let sql = format!("UPDATE cdc.lane SET abandoned = {times}, due_at = now()");
+                let sql = format!(
+                    "UPDATE cdc.lane_event SET due_at = NULL;
+                     UPDATE cdc.lane SET abandoned = {times}, due_at = now()"
+                );
                 database.execute(&sql).await;
             }
             Place::Redirect => {

@@ -9,6 +9,9 @@ impl World for MemoryLanes {
         let now = state.now;
         for lane in state.lanes.values_mut() {
             lane.due = lane.due.map(|_| now);
+            for event in &mut lane.events {
+                event.due = now;
+            }
         }
     }
 
