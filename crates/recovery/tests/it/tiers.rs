@@ -106,6 +106,32 @@ async fn many_records_on_many_partitions_are_all_in_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn records_of_a_key_are_retried_in_the_order_in_which_they_failed() {
+    const RECORDS: usize = 50;
+    let delays = [millis(300), millis(300)];
+    let subject = Subject::new("due-alike", 1, BlockingRetry::None, &delays).await;
+    let records: Vec<_> = (0..RECORDS)
+        .map(|number| Sent::new(0, "k", number))
+        .collect();
+    subject.send(&records).await;
+    let running = subject.start(|_, attempt| match attempt.number.get() {
+        1 | 2 => Reply::transient(),
+        _ => Reply::success(),
+    });
+    subject.calls.reach_successes(RECORDS).await;
+    running.stop().await;
+    let calls = subject.calls.all();
+    let wanted: Vec<_> = (0..RECORDS).map(|number| number.to_string()).collect();
+    for number in 1..=3 {
+        let attempts = calls
+            .iter()
+            .filter(|call| call.attempt.number.get() == number);
+        let found: Vec<_> = attempts.map(|call| text(&call.record)).collect();
+        assert_eq!(found, wanted, "attempt {number}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_handler_puts_an_attempt_off_without_holding_others_up() {
     let subject = Subject::new("put-off", 1, BlockingRetry::None, &[millis(200)]).await;
     subject
