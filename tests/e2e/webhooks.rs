@@ -3,6 +3,7 @@
 mod metrics;
 mod news;
 mod outages;
+mod overdue;
 mod replays;
 mod restarts;
 

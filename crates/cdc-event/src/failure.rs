@@ -26,6 +26,14 @@ pub enum Failure {
         /// Not before this has passed; the runner bounds it in both directions.
         after: Duration,
     },
+    /// It is being tried elsewhere, which ends by itself within a bounded time; the handler is to be asked again what came
+    /// of it. As [`Wait`](Self::Wait), but it never takes too long.
+    Underway {
+        /// What goes on.
+        error: HandlerError,
+        /// Not before this has passed; the runner bounds it in both directions.
+        after: Duration,
+    },
     /// This record will never succeed: to the dead letters at once.
     Poison {
         /// What happened.
@@ -64,6 +72,11 @@ pub enum PartDisposition {
     },
     /// As [`Failure::Wait`].
     Wait {
+        /// Not before this has passed.
+        after: Duration,
+    },
+    /// As [`Failure::Underway`].
+    Underway {
         /// Not before this has passed.
         after: Duration,
     },

@@ -130,7 +130,8 @@ mod tests {
                 "endpoint_breaker",
                 "cheaper_deliveries",
                 "lane_part_due",
-                "lane_replay"
+                "lane_replay",
+                "untold_deliveries"
             ]
         );
     }

@@ -63,6 +63,13 @@ pub(crate) enum Claimed {
     Failed { code: String },
     /// It may have arrived before.
     Unknown,
+    /// It was asked for before, and failed when nobody waited for it any more. This is told once.
+    Untold {
+        code: String,
+        status: Option<u16>,
+        /// It was not refused for good.
+        again: bool,
+    },
 }
 
 impl Epoch {

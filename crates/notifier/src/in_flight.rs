@@ -1,6 +1,7 @@
 //! What this process is sending.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::delivery::DeliveryKey;
@@ -9,7 +10,16 @@ use crate::delivery::DeliveryKey;
 ///
 /// So a claim of this process that is not among them was never sent, and may be taken again at once.
 #[derive(Debug, Default)]
-pub(crate) struct InFlight(Mutex<HashSet<DeliveryKey>>);
+pub(crate) struct InFlight(Mutex<HashMap<DeliveryKey, Unavailable>>);
+
+/// Why this process cannot begin a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unavailable {
+    /// It has begun already, and has not ended.
+    Underway,
+    /// It may have been sent, and what came of it will never be known here.
+    Lost,
+}
 
 /// A delivery that this process holds until this is dropped.
 #[derive(Debug)]
@@ -21,18 +31,23 @@ pub(crate) struct Held {
 }
 
 impl InFlight {
-    /// Takes hold of a delivery; `None` if this process holds it already.
-    pub(crate) fn hold(self: &Arc<Self>, key: DeliveryKey) -> Option<Held> {
-        let new = self.keys().insert(key.clone());
-        new.then(|| Held {
-            all: Arc::clone(self),
-            key,
-            in_doubt: false,
-        })
+    /// Takes hold of a delivery, unless this process holds it already.
+    pub(crate) fn hold(self: &Arc<Self>, key: DeliveryKey) -> Result<Held, Unavailable> {
+        match self.keys().entry(key.clone()) {
+            Entry::Occupied(entry) => Err(*entry.get()),
+            Entry::Vacant(entry) => {
+                entry.insert(Unavailable::Underway);
+                Ok(Held {
+                    all: Arc::clone(self),
+                    key,
+                    in_doubt: false,
+                })
+            }
+        }
     }
 
-    fn keys(&self) -> MutexGuard<'_, HashSet<DeliveryKey>> {
-        // A set is whole after every call to it.
+    fn keys(&self) -> MutexGuard<'_, HashMap<DeliveryKey, Unavailable>> {
+        // A map is whole after every call to it.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -55,8 +70,11 @@ impl Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
+        let mut keys = self.all.keys();
         if !self.in_doubt {
-            self.all.keys().remove(&self.key);
+            keys.remove(&self.key);
+        } else if let Some(why) = keys.get_mut(&self.key) {
+            *why = Unavailable::Lost;
         }
     }
 }
@@ -77,10 +95,10 @@ mod tests {
     fn a_delivery_is_held_once_until_it_is_let_go() {
         let all = Arc::new(InFlight::default());
         let held = all.hold(key("1")).unwrap();
-        assert!(all.hold(key("1")).is_none());
-        assert!(all.hold(key("2")).is_some());
+        assert_eq!(all.hold(key("1")).unwrap_err(), Unavailable::Underway);
+        assert!(all.hold(key("2")).is_ok());
         drop(held);
-        assert!(all.hold(key("1")).is_some());
+        assert!(all.hold(key("1")).is_ok());
     }
 
     #[test]
@@ -89,11 +107,11 @@ mod tests {
         let mut lost = all.hold(key("1")).unwrap();
         lost.sending();
         drop(lost);
-        assert!(all.hold(key("1")).is_none());
+        assert_eq!(all.hold(key("1")).unwrap_err(), Unavailable::Lost);
         let mut settled = all.hold(key("2")).unwrap();
         settled.sending();
         settled.settled();
         drop(settled);
-        assert!(all.hold(key("2")).is_some());
+        assert!(all.hold(key("2")).is_ok());
     }
 }

@@ -51,6 +51,7 @@ mod outcome;
 mod secret_keys;
 mod session;
 mod settings;
+mod waits;
 
 pub use alert::{Alerts, DisabledReason, NoAlerts, Warning};
 pub use deliveries::{Deliveries, Delivery, PastAttempt, Resolution};

@@ -84,7 +84,7 @@ impl Notifier {
         for columns in [
             "closed_until FROM cdc.endpoint",
             "FROM cdc.subscription",
-            "FROM cdc.delivery",
+            "untold FROM cdc.delivery",
             "FROM cdc.attempt",
             "'cdc.claim_new_deliveries'::regproc",
         ] {

@@ -104,7 +104,7 @@ enum Sample {
 fn ended(failure: &Failure) -> Ended {
     match failure {
         Failure::Transient { .. } => Ended::Transient,
-        Failure::Wait { .. } => Ended::Wait,
+        Failure::Wait { .. } | Failure::Underway { .. } => Ended::Wait,
         Failure::Poison { .. } => Ended::Poison,
         Failure::Partial { .. } => Ended::Partial,
         Failure::Fatal { .. } => Ended::Fatal,

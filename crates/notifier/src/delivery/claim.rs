@@ -41,8 +41,8 @@ const NEW: &str = "SELECT cdc.claim_new_deliveries($1, $2, $3, $4, $5, $6) AS al
 ///
 /// Free to be taken are one that comes again, one that its endpoint missed, one whose holder's lease has ended, and our
 /// own: what is in flight in this process is not asked for. If the holder that is gone may have sent it, and it must not
-/// be sent twice, then what is taken hold of is only the doubt. `before` shows the row as it was when the statement
-/// began.
+/// be sent twice, then what is taken hold of is only the doubt. What has failed and was not told yet is not taken: it counts
+/// as told from then on. `before` shows the row as it was when the statement began.
 const ANY: &str = "
     WITH durable AS MATERIALIZED (
         SELECT set_config('synchronous_commit', CASE WHEN $6 THEN 'on' ELSE 'off' END, true) AS setting),
@@ -53,21 +53,23 @@ const ANY: &str = "
         SELECT event_id, endpoint_id, 'claimed', $4, now() + make_interval(secs => $5), at_most_once
           FROM durable, given ORDER BY place
         ON CONFLICT (event_id, endpoint_id) DO UPDATE
-           SET (state, owner, lease_until, code) = (
-                   SELECT CASE WHEN doubt THEN 'unknown' ELSE 'claimed' END,
-                          CASE WHEN NOT doubt THEN EXCLUDED.owner END,
-                          CASE WHEN NOT doubt THEN EXCLUDED.lease_until END,
-                          CASE WHEN doubt THEN $8 ELSE held.code END
+           SET (state, owner, lease_until, code, epoch, changed_at) = (
+                   SELECT CASE WHEN held.untold THEN held.state WHEN doubt THEN 'unknown' ELSE 'claimed' END,
+                          CASE WHEN NOT doubt AND NOT held.untold THEN EXCLUDED.owner END,
+                          CASE WHEN NOT doubt AND NOT held.untold THEN EXCLUDED.lease_until END,
+                          CASE WHEN doubt THEN $8 ELSE held.code END,
+                          CASE WHEN held.untold THEN held.epoch ELSE held.epoch + 1 END,
+                          CASE WHEN held.untold THEN held.changed_at ELSE now() END
                      FROM (SELECT held.state = 'claimed' AND held.owner <> EXCLUDED.owner
                                   AND (held.at_most_once OR EXCLUDED.at_most_once)) AS looked (doubt)),
-               epoch = held.epoch + 1, at_most_once = EXCLUDED.at_most_once, changed_at = now()
+               untold = false, at_most_once = EXCLUDED.at_most_once
          WHERE held.state IN ('retrying', 'missed')
             OR held.state = 'claimed' AND (held.lease_until < now() OR held.owner = EXCLUDED.owner)
-            OR held.state = 'failed' AND EXISTS (
+            OR held.state = 'failed' AND (held.untold OR EXISTS (
                    SELECT FROM given
-                    WHERE given.event_id = held.event_id AND given.endpoint_id = held.endpoint_id AND given.asked)
-        RETURNING event_id, endpoint_id, state, epoch)
-    SELECT claimed.state AS state, claimed.epoch AS epoch, before.state AS state_before, before.code AS code_before,
+                    WHERE given.event_id = held.event_id AND given.endpoint_id = held.endpoint_id AND given.asked))
+        RETURNING event_id, endpoint_id, state, epoch, status, code)
+    SELECT claimed.state AS state, claimed.epoch AS epoch, claimed.status AS status, claimed.code AS code, before.state AS state_before, before.code AS code_before,
            extract(epoch FROM before.lease_until - now())::float8 AS lease_before
       FROM given
       LEFT JOIN claimed USING (event_id, endpoint_id)
@@ -182,8 +184,21 @@ fn claimed(row: &Row) -> Result<Claimed, Error> {
     };
     match state {
         DeliveryState::Claimed => column(row, "epoch").map(|epoch| Claimed::Ours(Epoch(epoch))),
-        _ => Ok(Claimed::Unknown),
+        DeliveryState::Retrying => untold(row, true),
+        DeliveryState::Failed => untold(row, false),
+        DeliveryState::Unknown | DeliveryState::Delivered | DeliveryState::Missed => {
+            Ok(Claimed::Unknown)
+        }
     }
+}
+
+fn untold(row: &Row, again: bool) -> Result<Claimed, Error> {
+    let status: Option<i32> = column(row, "status")?;
+    Ok(Claimed::Untold {
+        code: column::<Option<String>>(row, "code")?.unwrap_or_default(),
+        status: status.and_then(|status| u16::try_from(status).ok()),
+        again,
+    })
 }
 
 fn not_claimed(row: &Row) -> Result<Claimed, Error> {

@@ -12,6 +12,7 @@ use crate::batch::Work;
 use crate::error::Error;
 use crate::metric;
 use crate::session::{Parameter, Session};
+use crate::waits::WaitedFor;
 use cdc_event::random_fraction;
 
 /// What became of a delivery.
@@ -29,6 +30,7 @@ pub(crate) struct Settlement {
     pub(crate) origin: Option<String>,
     /// How long the request took, if it is to be kept.
     pub(crate) logged: Option<Duration>,
+    pub(crate) waited_for: WaitedFor,
 }
 
 /// Writes down what became of the deliveries of one process, however long the database is away.
@@ -61,10 +63,11 @@ const ANY: &str = "
     WITH durable AS MATERIALIZED (SELECT set_config('synchronous_commit', 'on', true) AS setting),
     given AS MATERIALIZED (
         SELECT * FROM unnest((SELECT $1), (SELECT $2), (SELECT $3), (SELECT $4), (SELECT $5), (SELECT $6), (SELECT $7),
-                             (SELECT $8)) AS given (event_id, endpoint_id, epoch, state, status, code, excerpt, origin))
+                             (SELECT $8), (SELECT $10))
+                   AS given (event_id, endpoint_id, epoch, state, status, code, excerpt, origin, untold))
     UPDATE cdc.delivery AS held
        SET state = given.state, owner = NULL, lease_until = NULL, status = given.status, code = given.code,
-           excerpt = given.excerpt, origin = given.origin, changed_at = now()
+           excerpt = given.excerpt, origin = given.origin, untold = given.untold, changed_at = now()
       FROM durable, given
      WHERE held.event_id = given.event_id AND held.endpoint_id = given.endpoint_id
        AND (held.state = 'claimed' AND held.owner = $9 AND held.epoch = given.epoch
@@ -141,6 +144,7 @@ impl Settling {
         let excerpts: Vec<Option<&str>> =
             items.iter().map(|item| item.excerpt.as_deref()).collect();
         let origins: Vec<Option<&str>> = items.iter().map(|item| item.origin.as_deref()).collect();
+        let untold: Vec<bool> = items.iter().map(Settlement::is_untold).collect();
         let owner = &*self.owner.0;
         self.session
             .execute(
@@ -156,6 +160,7 @@ impl Settling {
                     (&excerpts, Type::TEXT_ARRAY),
                     (&origins, Type::TEXT_ARRAY),
                     (&owner, Type::TEXT),
+                    (&untold, Type::BOOL_ARRAY),
                 ],
             )
             .await
@@ -204,6 +209,12 @@ impl Settling {
 }
 
 impl Settlement {
+    /// Nobody will hear of the failure unless it is asked for once more.
+    fn is_untold(&self) -> bool {
+        matches!(self.state, DeliveryState::Retrying | DeliveryState::Failed)
+            && !self.waited_for.still()
+    }
+
     /// There is nothing to be said of it but that, and the status.
     fn just_arrived(&self) -> bool {
         self.state == DeliveryState::Delivered && self.logged.is_none()

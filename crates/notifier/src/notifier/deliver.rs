@@ -6,46 +6,64 @@ mod report;
 
 use std::time::{Duration, SystemTime};
 
-use cdc_event::{ErrorCode, HandlerError, PartDisposition};
+use cdc_event::HandlerError;
 use tokio::time::timeout;
 use webhook::{Attempt, Body, Connection};
 
 use self::ended::FORMAT;
 use self::report::Report;
 use super::Shared;
-use crate::delivery::{Claim, Claimed, DeliveryKey, DeliveryState, Epoch, Settlement, UNKNOWN};
+use crate::delivery::{Claim, Claimed, DeliveryKey, DeliveryState, Settlement};
 use crate::directory::{Destination, Endpoint};
 use crate::endpoint::Guarantee;
 use crate::event::Event;
 use crate::gate::{Change, Pass, Refusal};
-use crate::in_flight::Held;
+use crate::in_flight::{Held, Unavailable};
 use crate::lanes::Place;
 use crate::metric;
 use crate::outcome::{Outcome, sign};
+use crate::waits::WaitedFor;
 
 pub(super) use self::ended::Ended;
 
 impl Shared {
     /// Sends an event to an endpoint, unless that was done before, and writes down what came of it before anything
     /// else is done about it.
-    pub(super) async fn deliver(&self, event: &Event, endpoint: &Endpoint, asked: bool) -> Ended {
+    pub(super) async fn deliver(
+        &self,
+        event: &Event,
+        endpoint: &Endpoint,
+        asked: bool,
+        waited_for: WaitedFor,
+    ) -> Ended {
         let key = DeliveryKey {
             event: event.id.as_str().into(),
             endpoint: endpoint.id.clone(),
         };
-        let Some(held) = self.in_flight.hold(key) else {
-            return Ended::elsewhere(Duration::from_secs(1));
+        let held = match self.in_flight.hold(key) {
+            Ok(held) => held,
+            Err(Unavailable::Underway) => return Ended::elsewhere(Duration::from_secs(1)),
+            Err(Unavailable::Lost) => return Ended::lost(Duration::from_secs(1)),
         };
-        let ended = self.held(event, endpoint, asked, held).await;
+        let ended = self.held(event, endpoint, asked, held, waited_for).await;
         if let Some(label) = ended.label() {
             metrics::counter!(metric::DELIVERIES, metric::OUTCOME => label).increment(1);
         }
         ended
     }
 
-    async fn held(&self, event: &Event, endpoint: &Endpoint, asked: bool, mut held: Held) -> Ended {
+    async fn held(
+        &self,
+        event: &Event,
+        endpoint: &Endpoint,
+        asked: bool,
+        mut held: Held,
+        waited_for: WaitedFor,
+    ) -> Ended {
         if !endpoint.enabled {
-            return self.missed(event, endpoint, asked, &mut held).await;
+            return self
+                .missed(event, endpoint, asked, &mut held, waited_for)
+                .await;
         }
         let destination = match &endpoint.destination {
             Ok(destination) => destination,
@@ -67,7 +85,10 @@ impl Shared {
             Err(refusal) => return Ended::refused(refusal),
         };
         let epoch = match self.claim(endpoint, asked, &held).await {
-            Ok(epoch) => epoch,
+            Ok(claimed) => match claimed.ours() {
+                Ok(epoch) => epoch,
+                Err(ended) => return ended,
+            },
             Err(ended) => return ended,
         };
         held.sending();
@@ -80,6 +101,7 @@ impl Shared {
             epoch,
             outcome.state(),
             Report::of(&attempt, outcome, self.settings.attempt_log),
+            waited_for,
         );
         if let Err(ended) = self.settle(settlement, &mut held).await {
             return ended;
@@ -113,27 +135,14 @@ impl Shared {
         })
     }
 
-    async fn claim(&self, endpoint: &Endpoint, asked: bool, held: &Held) -> Result<Epoch, Ended> {
+    async fn claim(&self, endpoint: &Endpoint, asked: bool, held: &Held) -> Result<Claimed, Ended> {
         let at_most_once = endpoint.guarantee == Guarantee::AtMostOnce;
         let claim = Claim {
             key: held.key().clone(),
             asked,
             at_most_once,
         };
-        match self.claims.ask(claim).await.map_err(Ended::Store)? {
-            Claimed::Ours(epoch) => Ok(epoch),
-            Claimed::Delivered => Err(Ended::Done),
-            Claimed::Elsewhere { retry_after } => Err(Ended::elsewhere(retry_after)),
-            Claimed::Unknown => Err(Ended::poison(HandlerError::new(
-                ErrorCode::from_static(UNKNOWN),
-                "it may have arrived before, and the endpoint must not hear it twice",
-            ))),
-            // A record that comes again because its consumer was killed must fail again, or nobody hears of it.
-            Claimed::Failed { code } => Err(Ended::poison(HandlerError::new(
-                ErrorCode::new(code),
-                "the endpoint refused it before",
-            ))),
-        }
+        self.claims.ask(claim).await.map_err(Ended::Store)
     }
 
     /// Sends it. A request that is overdue makes room for those of others.
@@ -172,17 +181,19 @@ impl Shared {
         endpoint: &Endpoint,
         asked: bool,
         held: &mut Held,
+        waited_for: WaitedFor,
     ) -> Ended {
-        let epoch = match self.claim(endpoint, asked, held).await {
-            Ok(epoch) => epoch,
-            Err(Ended::Failed {
-                disposition: PartDisposition::Poison,
-                ..
-            }) => return Ended::Done,
+        let claimed = match self.claim(endpoint, asked, held).await {
+            Ok(Claimed::Failed { .. } | Claimed::Unknown) => return Ended::Done,
+            Ok(claimed) => claimed,
             Err(ended) => return ended,
         };
-        let settlement =
-            Settlement::of(event, held, epoch, DeliveryState::Missed, Report::missed());
+        let epoch = match claimed.ours() {
+            Ok(epoch) => epoch,
+            Err(ended) => return ended,
+        };
+        let (state, report) = (DeliveryState::Missed, Report::missed());
+        let settlement = Settlement::of(event, held, epoch, state, report, waited_for);
         self.settle(settlement, held)
             .await
             .map_or_else(|ended| ended, |()| Ended::Done)

@@ -14,6 +14,7 @@ use crate::directory::{Page, Topic};
 use crate::endpoint::EndpointId;
 use crate::error::Error;
 use crate::event::Event;
+use crate::waits::Waits;
 
 /// Deliveries of one record that are begun at a time.
 const WINDOW: usize = 256;
@@ -38,6 +39,7 @@ impl Shared {
                     Failure::Transient { error, retry_after }
                 }
                 PartDisposition::Wait { after } => Failure::Wait { error, after },
+                PartDisposition::Underway { after } => Failure::Underway { error, after },
                 PartDisposition::Poison => Failure::Poison { error },
             })),
             Ended::Store(error) => Err(NotDone::Store(error)),
@@ -116,9 +118,10 @@ impl Shared {
         };
         let (shared, event, ordered) =
             (Arc::clone(self), Arc::clone(event), endpoint.limits.ordered);
-        let stop = self.stop.clone();
+        let (stop, waits) = (self.stop.clone(), Waits::default());
+        let waited_for = waits.watched();
         let task = self.tasks.spawn(async move {
-            let delivery = Box::pin(shared.deliver(&event, &endpoint, asked));
+            let delivery = Box::pin(shared.deliver(&event, &endpoint, asked, waited_for));
             let ended = stop.run_until_cancelled(delivery).await;
             drop(begun);
             ended
@@ -129,6 +132,8 @@ impl Shared {
         } else {
             timeout(patience, task).await
         };
+        // From here on, or when this future is dropped, what comes of it is to be told at the next look.
+        drop(waits);
         let ended = match joined {
             Ok(Ok(Some(ended))) => ended,
             Ok(Ok(None)) => Ended::Store(Arc::new(Error::Stopping)),
@@ -136,12 +141,12 @@ impl Shared {
                 HandlerError::new(PANICKED, "the delivery ended by a bug").caused_by(panicked),
                 None,
             ),
-            Err(_elapsed) => Ended::transient(
+            Err(_elapsed) => Ended::underway(
                 HandlerError::new(
                     OVERDUE,
                     "the endpoint takes its time; the delivery goes on by itself",
                 ),
-                Some(self.settings.timeout),
+                patience,
             ),
         };
         (id, ended)

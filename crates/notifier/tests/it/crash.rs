@@ -4,7 +4,7 @@ use notifier::{DeliveryState, EndpointId, Notifier, Resolution};
 use tokio::sync::watch;
 
 use crate::receiver::Behaviour;
-use crate::stage::{MARGIN, Stage, TIMEOUT, handle, only_part, part, record, wait};
+use crate::stage::{MARGIN, Stage, TIMEOUT, handle, only_part, only_underway, part, record};
 
 /// Kills a notifier whose request has arrived and is not answered.
 async fn die_in_flight(stage: &Stage, path: &str) {
@@ -59,7 +59,7 @@ async fn killed_in_flight_an_endpoint_gets_it_again_with_the_same_id() {
     stage.endpoint("a").await;
     die_in_flight(&stage, "a").await;
     let too_early = stage.notifier().await;
-    let (code, after) = wait(handle(&too_early, &record("1")).await);
+    let (code, after) = only_underway(handle(&too_early, &record("1")).await);
     assert_eq!(code, "delivery-in-flight");
     assert!(after <= TIMEOUT + MARGIN, "{after:?}");
     let notifier = after_the_lease(&stage).await;
@@ -171,7 +171,7 @@ async fn who_lost_a_delivery_to_another_records_nothing_but_its_arrival() {
             Behaviour::AnswerAfter(std::time::Duration::from_millis(600), status),
         );
         let notifier = stage.notifier().await;
-        only_part(handle(&notifier, &record("1")).await);
+        only_underway(handle(&notifier, &record("1")).await);
         // Another process took it over, as if this one had been asleep.
         stage
             .database

@@ -2,12 +2,13 @@
 
 use std::ops::Deref;
 
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 6] = [
     include_str!("../../../../sql/V7__notifier.sql"),
     include_str!("../../../../sql/V9__attempts.sql"),
     include_str!("../../../../sql/V10__attempts_by_time.sql"),
     include_str!("../../../../sql/V11__endpoint_breaker.sql"),
     include_str!("../../../../sql/V12__cheaper_deliveries.sql"),
+    include_str!("../../../../sql/V15__untold_deliveries.sql"),
 ];
 
 /// A database that goes away with this value.

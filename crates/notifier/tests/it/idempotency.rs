@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 
 use crate::receiver::Behaviour;
 use crate::stage::{
-    MARGIN, Stage, TIMEOUT, handle, only_part, part, parts, record, settings, wait,
+    MARGIN, Stage, TIMEOUT, handle, only_part, only_underway, part, parts, record, settings,
 };
 
 #[tokio::test]
@@ -99,7 +99,7 @@ async fn a_copy_that_comes_while_the_first_is_in_flight_is_not_sent() {
     });
     stage.receiver.wait_for(1).await;
     for notifier in [&*one, &two] {
-        let (code, after) = wait(handle(notifier, &record("1")).await);
+        let (code, after) = only_underway(handle(notifier, &record("1")).await);
         assert_eq!(code, "delivery-in-flight");
         assert!(after <= TIMEOUT + MARGIN, "{after:?}");
     }
@@ -122,8 +122,8 @@ async fn nobody_else_sends_while_a_slow_endpoint_takes_its_time() {
         Behaviour::AnswerAfter(Duration::from_millis(1200), 200),
     );
     let (one, two) = (stage.notifier().await, stage.notifier().await);
-    let overdue = only_part(handle(&one, &record("1")).await);
-    assert_eq!(overdue, ("delivery-overdue".into(), true));
+    let (code, _) = only_underway(handle(&one, &record("1")).await);
+    assert_eq!(code, "delivery-overdue");
     while stage.state("1", "a").await != Some(DeliveryState::Delivered) {
         handle(&two, &part("1", "a")).await.ok();
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -233,7 +233,7 @@ async fn everything_that_was_begun_is_written_down_at_a_stop() {
     );
     // Overdue before it is answered.
     assert_eq!(
-        only_part(handle(&notifier, &record("1")).await).0,
+        only_underway(handle(&notifier, &record("1")).await).0,
         "delivery-overdue"
     );
     let notifier = std::sync::Arc::into_inner(notifier).unwrap();

@@ -12,6 +12,7 @@ mod idempotency;
 mod isolation;
 mod outage;
 mod outcomes;
+mod overdue;
 mod proxy;
 mod receiver;
 mod stage;

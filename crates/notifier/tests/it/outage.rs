@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use crate::proxy::{A_WHILE, Proxy};
 use crate::receiver::Behaviour;
-use crate::stage::{Stage, handle, parts, record, settings};
+use crate::stage::{Stage, handle, record, settings, underway};
 
 /// A notifier that reaches the database only through the proxy.
 async fn behind_proxy(stage: &Stage) -> (Notifier, Proxy) {
@@ -84,11 +84,11 @@ async fn an_answer_that_cannot_be_written_down_is_kept_until_it_can_and_nothing_
         proxy.cut();
         release.send_replace(true);
     });
-    let overdue = parts(all);
+    let overdue = underway(all);
     assert!(
         overdue
             .iter()
-            .all(|(_, code, again)| code == "delivery-overdue" && *again),
+            .all(|(_, code, _)| code == "delivery-overdue"),
         "{overdue:?}"
     );
     tokio::time::sleep(A_WHILE).await;

@@ -56,6 +56,15 @@ impl Told {
         self.disabled.lock().unwrap().clone()
     }
 
+    /// Waits until so many endpoints were disabled.
+    pub(crate) async fn wait_for(&self, disabled: usize) {
+        let deadline = tokio::time::Instant::now() + LIMIT;
+        while self.all().len() < disabled {
+            assert!(tokio::time::Instant::now() < deadline, "{self:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// The warnings: endpoint and per cent.
     pub(crate) fn warnings(&self) -> Vec<(String, u8)> {
         self.failing.lock().unwrap().clone()
@@ -238,6 +247,33 @@ pub(crate) fn wait(result: Result<(), Failure>) -> (String, Duration) {
     }
 }
 
+/// The deliveries are under way: their endpoints and codes, and for how long the record is put off.
+pub(crate) fn underway(result: Result<(), Failure>) -> Vec<(String, String, Duration)> {
+    let Err(Failure::Partial { parts }) = result else {
+        panic!("not a partial failure: {result:?}");
+    };
+    let mut parts: Vec<_> = parts
+        .iter()
+        .map(|part| match part.disposition {
+            PartDisposition::Underway { after } => {
+                (part.part.to_string(), part.error.code().to_string(), after)
+            }
+            PartDisposition::Transient { .. }
+            | PartDisposition::Wait { .. }
+            | PartDisposition::Poison => panic!("it has ended: {part:?}"),
+        })
+        .collect();
+    parts.sort();
+    parts
+}
+
+/// The same of the only one.
+pub(crate) fn only_underway(result: Result<(), Failure>) -> (String, Duration) {
+    let parts = underway(result);
+    assert_eq!(parts.len(), 1, "{parts:?}");
+    (parts[0].1.clone(), parts[0].2)
+}
+
 /// What failed of a record: endpoint, code, whether it comes again.
 pub(crate) fn parts(result: Result<(), Failure>) -> Vec<(String, String, bool)> {
     let Err(Failure::Partial { parts }) = result else {
@@ -249,7 +285,9 @@ pub(crate) fn parts(result: Result<(), Failure>) -> Vec<(String, String, bool)> 
             let again = match part.disposition {
                 PartDisposition::Transient { .. } => true,
                 PartDisposition::Poison => false,
-                PartDisposition::Wait { .. } => panic!("it was not tried: {part:?}"),
+                PartDisposition::Wait { .. } | PartDisposition::Underway { .. } => {
+                    panic!("it has not ended: {part:?}")
+                }
             };
             (part.part.to_string(), part.error.code().to_string(), again)
         })

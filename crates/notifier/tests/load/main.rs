@@ -24,12 +24,13 @@ use webhook::{
     Class, Client, ExtraHeaders, Format, Guard, GuardSettings, Message, Request, WebhookId,
 };
 
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 6] = [
     include_str!("../../../../sql/V7__notifier.sql"),
     include_str!("../../../../sql/V9__attempts.sql"),
     include_str!("../../../../sql/V10__attempts_by_time.sql"),
     include_str!("../../../../sql/V11__endpoint_breaker.sql"),
     include_str!("../../../../sql/V12__cheaper_deliveries.sql"),
+    include_str!("../../../../sql/V15__untold_deliveries.sql"),
 ];
 const ENDPOINTS: usize = 10_000;
 const IN_FLIGHT: usize = 256;

@@ -33,7 +33,9 @@ impl Retries {
             .is_none_or(|attempts| attempt.number.get() < attempts);
         let left = |part: Option<PartId>, error, disposition| {
             let fate = match disposition {
-                PartDisposition::Wait { after } => Fate::Again(after),
+                PartDisposition::Wait { after } | PartDisposition::Underway { after } => {
+                    Fate::Again(after)
+                }
                 PartDisposition::Transient { .. } if may_pass => Fate::Again(self.pause),
                 PartDisposition::Transient { .. } | PartDisposition::Poison => Fate::Dead,
             };
@@ -50,7 +52,7 @@ impl Retries {
                 let disposition = PartDisposition::Transient { retry_after };
                 Ok(vec![left(part.cloned(), error, disposition)])
             }
-            Failure::Wait { error, after } => {
+            Failure::Wait { error, after } | Failure::Underway { error, after } => {
                 let disposition = PartDisposition::Wait { after };
                 Ok(vec![left(part.cloned(), error, disposition)])
             }

@@ -12,6 +12,8 @@ pub(crate) struct Waiting<'a> {
     pub(crate) code: &'a ErrorCode,
     /// What the handler asks for.
     pub(crate) asked: Duration,
+    /// What it waits for ends by itself: neither its age nor its greatest age matters.
+    pub(crate) ends: bool,
     /// Since it failed or was put off first.
     pub(crate) age: Duration,
 }
@@ -52,10 +54,15 @@ impl RetryPlan {
             CodeRetry::TiersOnly => (false, true),
             CodeRetry::Never | CodeRetry::Stop => return Wait::TooLong,
         };
+        let patience = if waiting.ends {
+            Duration::ZERO
+        } else {
+            waiting.age / PART_OF_AGE
+        };
         let after = waiting
             .asked
             .max(SHORTEST)
-            .max(waiting.age / PART_OF_AGE)
+            .max(patience)
             .min(self.max_retry_after);
         let tier = self.tier_for(after).filter(|_| tiers);
         let longest = match tier {
@@ -64,7 +71,7 @@ impl RetryPlan {
             None => return Wait::TooLong,
         };
         let longest = self.max_age.map_or(longest, |age| age.min(longest));
-        if waiting.age.saturating_add(after) > longest {
+        if !waiting.ends && waiting.age.saturating_add(after) > longest {
             Wait::TooLong
         } else {
             Wait::For { after, tier }
@@ -113,6 +120,7 @@ mod tests {
         Waiting {
             code: &CODE,
             asked,
+            ends: false,
             age,
         }
     }
@@ -182,6 +190,19 @@ mod tests {
         let young = tiers.with_max_age(seconds(100)).unwrap();
         assert_eq!(at(&young, 70), wait_in(Some(1), seconds(30)));
         assert_eq!(at(&young, 71), Wait::TooLong);
+    }
+
+    #[test]
+    fn what_ends_by_itself_is_waited_for_however_old_the_record_is() {
+        let at = |plan: &RetryPlan| {
+            plan.wait(&Waiting {
+                ends: true,
+                ..waiting(seconds(2), seconds(1_000_000))
+            })
+        };
+        assert_eq!(at(&plan(&[])), wait_in(None, seconds(2)));
+        let young = plan(&[60]).with_max_age(seconds(100)).unwrap();
+        assert_eq!(at(&young), wait_in(Some(1), seconds(2)));
     }
 
     #[test]

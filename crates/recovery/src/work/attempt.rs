@@ -71,7 +71,7 @@ pub(super) async fn attempt<H: Handler>(
             let is_news = match failure {
                 Failure::Transient { .. } => sample == Sample::First,
                 // It was not even tried.
-                Failure::Wait { .. } => false,
+                Failure::Wait { .. } | Failure::Underway { .. } => false,
                 Failure::Poison { .. } | Failure::Partial { .. } | Failure::Fatal { .. } => true,
             };
             if let Some(breaker) = breaker.filter(|_| is_news) {
@@ -128,7 +128,7 @@ fn settle_probe(probe: Probe<'_>, failure: &Failure) {
         Failure::Transient { .. } => probe.failed(),
         // It works well enough to tell this record from others.
         Failure::Poison { .. } | Failure::Partial { .. } => probe.answered(),
-        Failure::Wait { .. } | Failure::Fatal { .. } => {}
+        Failure::Wait { .. } | Failure::Underway { .. } | Failure::Fatal { .. } => {}
     }
 }
 

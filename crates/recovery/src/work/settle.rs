@@ -43,10 +43,11 @@ pub(super) fn settle<'a, H: Handler>(
         let mut failed = first;
         loop {
             let now = SystemTime::now();
+            let ends = matches!(failed.failure, Failure::Underway { .. });
             let (error, retry_after) = match failed.failure {
                 Failure::Transient { error, retry_after } => (error, retry_after),
-                Failure::Wait { error, after } => {
-                    match context.wait(&job, error, after, now).await? {
+                Failure::Wait { error, after } | Failure::Underway { error, after } => {
+                    match context.wait(&job, error, after, ends, now).await? {
                         Waited::Elsewhere(left) => return Ok(left),
                         Waited::TooLong(error) => (error, Some(after)),
                         Waited::Here => {
@@ -150,6 +151,7 @@ async fn settle_parts<H: Handler>(
                     Failure::Transient { error, retry_after }
                 }
                 PartDisposition::Wait { after } => Failure::Wait { error, after },
+                PartDisposition::Underway { after } => Failure::Underway { error, after },
                 PartDisposition::Poison => Failure::Poison { error },
             };
             settle(

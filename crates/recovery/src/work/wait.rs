@@ -21,18 +21,20 @@ pub(super) enum Waited {
 
 impl<H: Handler> Context<H> {
     /// Has a record wait that was not tried, so that it keeps all of its attempts: in a retry topic, or where its key
-    /// waits for it; in its place if there is neither.
+    /// waits for it; in its place if there is neither. What `ends` by itself never takes too long.
     pub(super) async fn wait(
         &self,
         job: &Job,
         error: HandlerError,
         asked: Duration,
+        ends: bool,
         now: SystemTime,
     ) -> Result<Waited, NotDone> {
         let first = job.attempt.first_failed_at;
         let waiting = Waiting {
             code: error.code(),
             asked,
+            ends,
             // A clock that was set back makes it younger, which ends by itself.
             age: first
                 .and_then(|first| now.duration_since(first).ok())

@@ -205,6 +205,7 @@ fn reason(failure: &Failure) -> String {
     match failure {
         Failure::Transient { error, .. }
         | Failure::Wait { error, .. }
+        | Failure::Underway { error, .. }
         | Failure::Poison { error }
         | Failure::Fatal { error } => {
             let causes: Vec<_> = error.causes().collect();

@@ -6,6 +6,7 @@ use std::time::Duration;
 use cdc_event::{ErrorCode, HandlerError, PartDisposition};
 use webhook::Attempt;
 
+use crate::delivery::{Claimed, Epoch, UNKNOWN};
 use crate::error::Error;
 use crate::gate::Refusal;
 use crate::outcome::Outcome;
@@ -51,6 +52,14 @@ impl Ended {
         }
     }
 
+    /// Something was, or is about to be: what comes of it is told later.
+    pub(in crate::notifier) const fn underway(error: HandlerError, after: Duration) -> Self {
+        Self::Failed {
+            error,
+            disposition: PartDisposition::Underway { after },
+        }
+    }
+
     pub(super) const fn poison(error: HandlerError) -> Self {
         Self::Failed {
             error,
@@ -58,8 +67,29 @@ impl Ended {
         }
     }
 
+    /// It ends with its request, or with its lease.
     pub(super) fn elsewhere(retry_after: Duration) -> Self {
         let what = "the delivery is being made, or was when its process died";
+        Self::underway(HandlerError::new(IN_FLIGHT, what), retry_after)
+    }
+
+    /// How it ended when nobody waited for it any more.
+    fn belated(code: String, status: Option<u16>, again: bool) -> Self {
+        let what = status.map_or_else(
+            || "the request came to nothing".to_owned(),
+            |status| format!("the endpoint answered {status}"),
+        );
+        let error = HandlerError::new(ErrorCode::new(code), what);
+        if again {
+            Self::transient(error, None)
+        } else {
+            Self::poison(error)
+        }
+    }
+
+    /// This process has lost it, and must not make it again.
+    pub(super) fn lost(retry_after: Duration) -> Self {
+        let what = "the delivery ended by a bug, and it is not known how";
         Self::wait(HandlerError::new(IN_FLIGHT, what), retry_after)
     }
 
@@ -116,5 +146,30 @@ impl Ended {
                 "endpoint-rate" => "rate-limited",
                 _ => "unformattable",
             })
+    }
+}
+
+impl Claimed {
+    /// The claim, or how a delivery ended that is not ours to make.
+    pub(super) fn ours(self) -> Result<Epoch, Ended> {
+        Err(match self {
+            Self::Ours(epoch) => return Ok(epoch),
+            Self::Delivered => Ended::Done,
+            Self::Elsewhere { retry_after } => Ended::elsewhere(retry_after),
+            Self::Unknown => Ended::poison(HandlerError::new(
+                ErrorCode::from_static(UNKNOWN),
+                "it may have arrived before, and the endpoint must not hear it twice",
+            )),
+            // A record that comes again because its consumer was killed must fail again, or nobody hears of it.
+            Self::Failed { code } => Ended::poison(HandlerError::new(
+                ErrorCode::new(code),
+                "the endpoint refused it before",
+            )),
+            Self::Untold {
+                code,
+                status,
+                again,
+            } => Ended::belated(code, status, again),
+        })
     }
 }

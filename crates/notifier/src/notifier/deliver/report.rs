@@ -9,6 +9,7 @@ use crate::event::Event;
 use crate::in_flight::Held;
 use crate::outcome::Outcome;
 use crate::settings::AttemptLog;
+use crate::waits::WaitedFor;
 
 /// The code of a delivery that its endpoint missed.
 const DISABLED: &str = "endpoint-disabled";
@@ -59,6 +60,7 @@ impl Settlement {
         epoch: Epoch,
         state: DeliveryState,
         report: Report,
+        waited_for: WaitedFor,
     ) -> Self {
         let arrived = state == DeliveryState::Delivered;
         Self {
@@ -70,6 +72,7 @@ impl Settlement {
             excerpt: report.excerpt,
             origin: (!arrived).then(|| event.origin.to_string()),
             logged: report.logged,
+            waited_for,
         }
     }
 }
