@@ -131,7 +131,8 @@ mod tests {
                 "cheaper_deliveries",
                 "lane_part_due",
                 "lane_replay",
-                "untold_deliveries"
+                "untold_deliveries",
+                "endpoint_news"
             ]
         );
     }

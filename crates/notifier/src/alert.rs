@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use crate::endpoint::EndpointId;
 
-/// Where the notifier tells what somebody should know at once.
+/// Where the notifier tells what somebody should know at once. It waits in [`UntoldNews`](crate::UntoldNews) too, for who must
+/// not miss it.
 pub trait Alerts: Send + Sync + 'static {
     /// An endpoint was disabled by the notifier. Called once for each time, by the process that did it. Must not block.
     fn endpoint_disabled(&self, endpoint: &EndpointId, reason: DisabledReason);
@@ -44,6 +45,15 @@ impl Alerts for NoAlerts {
 }
 
 impl DisabledReason {
+    /// From what the table has.
+    pub(crate) fn stored(reason: &str) -> Self {
+        if reason == Self::Gone.as_str() {
+            Self::Gone
+        } else {
+            Self::Failing
+        }
+    }
+
     /// As the table has it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

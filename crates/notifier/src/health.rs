@@ -52,6 +52,8 @@ pub(crate) struct Noting {
 /// Which warnings are due follows from when it failed last: those for the tenths of the time that have ended since. The
 /// rows are locked before they are read, so that of two processes only one finds so. `now()` may then lie before what the
 /// other wrote; the clock does not.
+///
+/// What is to be told is written with what it is about, and what is no longer true is not told.
 const SQL: &str = "
     WITH locked AS MATERIALIZED (
         SELECT id, first_failed_at, last_failed_at FROM cdc.endpoint
@@ -76,7 +78,14 @@ const SQL: &str = "
                last_failed_at = CASE WHEN gone OR fails THEN at END,
                state = CASE WHEN reason IS NULL THEN 'enabled' ELSE 'disabled' END,
                disabled_reason = reason,
-               disabled_at = CASE WHEN reason IS NOT NULL THEN at END
+               disabled_at = CASE WHEN reason IS NOT NULL THEN at END,
+               (news_at, news_percent, news_due_at, news_tries) = (
+                   SELECT CASE WHEN is_news THEN at WHEN goes_on THEN endpoint.news_at END,
+                          CASE WHEN is_news THEN CASE WHEN reason IS NULL THEN percent END
+                               WHEN goes_on THEN endpoint.news_percent END,
+                          CASE WHEN is_news THEN at WHEN goes_on THEN endpoint.news_due_at END,
+                          CASE WHEN is_news THEN 0 WHEN goes_on THEN endpoint.news_tries END
+                     FROM (SELECT reason IS NOT NULL OR percent IS NOT NULL, gone OR fails) AS looked (is_news, goes_on))
           FROM judged
          WHERE endpoint.id = judged.id AND endpoint.state = 'enabled')
     SELECT id, reason, percent,
@@ -119,12 +128,7 @@ impl Work for Noting {
 fn consequence(row: &Row) -> Result<Option<Consequence>, Error> {
     let reason: Option<&str> = column(row, "reason")?;
     if let Some(reason) = reason {
-        let gone = reason == DisabledReason::Gone.as_str();
-        return Ok(Some(Consequence::Disabled(if gone {
-            DisabledReason::Gone
-        } else {
-            DisabledReason::Failing
-        })));
+        return Ok(Some(Consequence::Disabled(DisabledReason::stored(reason))));
     }
     let percent: Option<i32> = column(row, "percent")?;
     let left: Option<f64> = column(row, "seconds_left")?;

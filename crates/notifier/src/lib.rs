@@ -2,6 +2,7 @@
 //!
 //! * [`Notifier`] is a [`Handler`](cdc_event::Handler): a record goes in, and what failed comes out endpoint by endpoint.
 //! * [`Endpoints`] adds, lists, changes, tests, enables, disables and removes endpoints.
+//! * [`UntoldNews`] keeps what people are to hear of endpoints until they have heard it.
 //! * [`Deliveries`] shows what is in doubt, settles it, and forgets what is old.
 //!
 //! The tables are those of `sql/V7__notifier.sql` and what later migrations add to them.
@@ -46,6 +47,7 @@ mod health;
 mod in_flight;
 mod lanes;
 mod metric;
+mod news;
 mod notifier;
 mod outcome;
 mod secret_keys;
@@ -62,6 +64,7 @@ pub use endpoints::{
     Subscription, TestResult, Undelivered,
 };
 pub use error::Error;
+pub use news::{News, NewsKind, UntoldNews};
 pub use notifier::Notifier;
 pub use secret_keys::{SecretError, SecretKeys};
 pub use settings::{AttemptLog, Settings};

@@ -82,7 +82,7 @@ impl Notifier {
     ) -> Result<Self, Error> {
         let session = || Session::new(options.clone(), settings.database_timeout);
         for columns in [
-            "closed_until FROM cdc.endpoint",
+            "closed_until, news_at FROM cdc.endpoint",
             "FROM cdc.subscription",
             "untold FROM cdc.delivery",
             "FROM cdc.attempt",

@@ -1,6 +1,8 @@
 //! What people hear of endpoints that do not work.
 
 use anyhow::{Context, Result, ensure};
+use cdc_e2e::admin::Admin;
+use cdc_e2e::proxy::Proxy;
 use cdc_e2e::receiver::Receiver;
 use cdc_e2e::wait::{Look, until};
 use serde_json::Value;
@@ -89,5 +91,65 @@ async fn an_endpoint_that_is_gone_is_disabled_and_one_that_fails_is_warned_of_on
     notifier.sigterm(SOON).await?;
     let told = told(&receiver)?;
     ensure!(told.len() == 2, "told more than once: {told:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn news_wait_for_a_receiver_that_is_away_through_the_end_of_the_notifier_and_are_told_once()
+-> Result<()> {
+    let scenario = scenario("['200ms']").await?;
+    let receiver = Receiver::start().await?;
+    let nobody = Admin::on_free_port()?.0;
+    let scenario = scenario.with(
+        "CDC_RECOVER__ALERT__WEBHOOK",
+        format!("http://{nobody}/alert"),
+    );
+    add(&scenario, &receiver, "leaving", "")?;
+    receiver.answer("leaving", 410);
+    let _relay = scenario.relay().await?;
+    let notifier = scenario.start("notify")?;
+    commit(&scenario, 1..=1).await?;
+    until(SOON, "more tries than there were from memory", async || {
+        let tries = rows(
+            &scenario,
+            "SELECT news_tries::text FROM cdc.endpoint WHERE news_tries >= 4",
+        )
+        .await?;
+        Ok(Look::when(!tries.is_empty(), "fewer"))
+    })
+    .await?;
+    notifier.kill_9().await?;
+    let notifier = scenario.start("notify")?;
+    let url = receiver.url("alert");
+    let address = url
+        .strip_prefix("http://")
+        .and_then(|rest| rest.strip_suffix("/alert"));
+    let _back = Proxy::at(nobody, address.context("an address")?).await?;
+    until(SOON, "the news", async || {
+        let told = told(&receiver)?;
+        Ok(Look::when(!told.is_empty(), "nothing"))
+    })
+    .await?;
+    until(
+        SOON,
+        "it to be written down that they were told",
+        async || {
+            let left = "SELECT id FROM cdc.endpoint WHERE news_at IS NOT NULL";
+            let left = rows(&scenario, left).await?;
+            Ok(Look::when(left.is_empty(), format!("{left:?}")))
+        },
+    )
+    .await?;
+    let news = told(&receiver)?.remove(0);
+    ensure!(
+        news["type"] == "cdc.endpoint-disabled" && news["data"]["endpoint"] == "leaving",
+        "{news}"
+    );
+    receiver.answer("leaving", 200);
+    command(&scenario, to_type(&news, "endpoint test")?)?;
+    command(&scenario, to_type(&news, "endpoint enable")?)?;
+    notifier.sigterm(SOON).await?;
+    let told = told(&receiver)?;
+    ensure!(told.len() == 1, "told more than once: {told:?}");
     Ok(())
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cdc_event::{Backoff, random_fraction};
-use notifier::{Alerts, Deliveries, Notifier};
+use notifier::{Alerts, Deliveries, Notifier, UntoldNews};
 use pg_replication::{ConnectOptions, Disposition};
 use recovery::Runner;
 use tokio_util::sync::CancellationToken;
@@ -57,12 +57,14 @@ pub(crate) async fn run(
     settings.stop_deadline = timeout + STOP_MARGIN;
     let store = config.at_store().postgres.options();
     let client = client(config)?;
-    let (alerts, telling) = TellNews::new(alert_sink(config)?);
+    let disable_after = config.notify.disable_after.map(|span| span.get());
+    let untold = UntoldNews::new(&store, STATEMENT_LIMIT, disable_after);
+    let (alerts, telling) = TellNews::new(untold, alert_sink(config)?);
     let behaviour = notifier::Settings {
         concurrency: config.notify.concurrency,
         timeout,
         cache_expiry: config.notify.cache_expiry.get(),
-        disable_after: config.notify.disable_after.map(|span| span.get()),
+        disable_after,
         attempt_log: config.notify.attempt_log.into(),
         ..notifier::Settings::default()
     };

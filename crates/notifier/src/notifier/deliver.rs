@@ -87,7 +87,7 @@ impl Shared {
         let epoch = match self.claim(endpoint, asked, &held).await {
             Ok(claimed) => match claimed.ours() {
                 Ok(epoch) => epoch,
-                Err(ended) => return ended,
+                Err(ended) => return *ended,
             },
             Err(ended) => return ended,
         };
@@ -190,7 +190,7 @@ impl Shared {
         };
         let epoch = match claimed.ours() {
             Ok(epoch) => epoch,
-            Err(ended) => return ended,
+            Err(ended) => return *ended,
         };
         let (state, report) = (DeliveryState::Missed, Report::missed());
         let settlement = Settlement::of(event, held, epoch, state, report, waited_for);

@@ -2,13 +2,14 @@
 
 use std::ops::Deref;
 
-const MIGRATIONS: [&str; 6] = [
+const MIGRATIONS: [&str; 7] = [
     include_str!("../../../../sql/V7__notifier.sql"),
     include_str!("../../../../sql/V9__attempts.sql"),
     include_str!("../../../../sql/V10__attempts_by_time.sql"),
     include_str!("../../../../sql/V11__endpoint_breaker.sql"),
     include_str!("../../../../sql/V12__cheaper_deliveries.sql"),
     include_str!("../../../../sql/V15__untold_deliveries.sql"),
+    include_str!("../../../../sql/V16__endpoint_news.sql"),
 ];
 
 /// A database that goes away with this value.

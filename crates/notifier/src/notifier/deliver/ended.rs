@@ -151,8 +151,8 @@ impl Ended {
 
 impl Claimed {
     /// The claim, or how a delivery ended that is not ours to make.
-    pub(super) fn ours(self) -> Result<Epoch, Ended> {
-        Err(match self {
+    pub(super) fn ours(self) -> Result<Epoch, Box<Ended>> {
+        Err(Box::new(match self {
             Self::Ours(epoch) => return Ok(epoch),
             Self::Delivered => Ended::Done,
             Self::Elsewhere { retry_after } => Ended::elsewhere(retry_after),
@@ -170,6 +170,6 @@ impl Claimed {
                 status,
                 again,
             } => Ended::belated(code, status, again),
-        })
+        }))
     }
 }
