@@ -58,7 +58,7 @@ pub(crate) async fn run(
     let store = config.at_store().postgres.options();
     let client = client(config)?;
     let disable_after = config.notify.disable_after.map(|span| span.get());
-    let untold = UntoldNews::new(&store, STATEMENT_LIMIT, disable_after);
+    let untold = UntoldNews::new(&store, STOP_MARGIN, disable_after);
     let (alerts, telling) = TellNews::new(untold, alert_sink(config)?);
     let behaviour = notifier::Settings {
         concurrency: config.notify.concurrency,

@@ -72,14 +72,14 @@ impl Telling {
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                _ = looks.tick() => {}
-                () = self.heard.0.notified() => {}
+                biased;
                 () = ended.cancelled() => return,
+                () = self.heard.0.notified() => {}
+                _ = looks.tick() => {}
             }
-            match ended.run_until_cancelled(self.look(&sink)).await {
-                None => return,
-                Some(Ok(())) => self.blind = false,
-                Some(Err(error)) if !self.blind => {
+            match self.look(&sink, ended).await {
+                Ok(()) => self.blind = false,
+                Err(error) if !self.blind => {
                     self.blind = true;
                     tracing::warn!(
                         error = &error as &dyn std::error::Error,
@@ -87,19 +87,27 @@ impl Telling {
                         humantime::format_duration(INTERVAL)
                     );
                 }
-                Some(Err(_)) => {}
+                Err(_) => {}
             }
         }
     }
 
     /// One after the other: they are few, and each is held no longer than it takes to tell it.
-    async fn look(&mut self, sink: &WebhookSink) -> Result<(), notifier::Error> {
+    async fn look(
+        &mut self,
+        sink: &WebhookSink,
+        ended: &CancellationToken,
+    ) -> Result<(), notifier::Error> {
         let pauses = RetryPolicy::new(FIRST_PAUSE, LONGEST_PAUSE);
         while let Some(news) = self.untold.take(1, LEASE).await?.pop() {
-            if tell(sink, &news).await {
-                self.untold.told(&news).await?;
-            } else {
-                self.untold.put_off(&news, pauses.bound(news.tries)).await?;
+            match ended.run_until_cancelled(tell(sink, &news)).await {
+                // Written down in any case, or it is told twice.
+                Some(true) => self.untold.told(&news).await?,
+                Some(false) => {
+                    let pause = pauses.bound(news.tries);
+                    self.untold.put_off(&news, pause).await?;
+                }
+                None => return Ok(()),
             }
         }
         Ok(())
