@@ -1,12 +1,16 @@
-//! A stored event as a replay sends it.
+//! An event as a replay sends it.
 
+use std::num::NonZeroU32;
 use std::time::SystemTime;
 
-use cdc_event::{ErrorCode, Headers};
+use cdc_event::{ErrorCode, Headers, Record};
 use cdc_store::{ClaimedEvent, Origin};
-use failure_headers::{Failed, FailureReport, retry};
+use failure_headers::{Failed, FailureReport, put_off, retry};
 
-/// The headers and the time of a stored event as a replay sends it.
+/// The code of what an endpoint missed.
+const MISSED: ErrorCode = ErrorCode::from_static("endpoint-disabled");
+
+/// The headers and the time of an event as a replay sends it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resent {
     /// Those of the event, with what a consumer group needs to know it again.
@@ -52,6 +56,33 @@ impl Resent {
         };
         Self {
             headers: retry(&contents.headers, &failed, None),
+            timestamp_ms: None,
+        }
+    }
+
+    /// What a part of a record missed goes to that part alone, through the group's retry topics. It has not failed, so
+    /// it has all of its attempts, and its age counts from now on. Its record has the time of sending, as that of
+    /// [`of`](Self::of). It is not tried before `not_before`.
+    #[must_use]
+    pub fn missed(record: &Record, group: &str, not_before: Option<SystemTime>) -> Self {
+        let report = FailureReport {
+            code: MISSED,
+            message: "the endpoint was disabled".to_owned(),
+            chain: Vec::new(),
+            backtrace: None,
+        };
+        let failed = Failed {
+            group,
+            origin: &record.origin,
+            original_timestamp_ms: record.timestamp_ms,
+            part: record.part.as_ref(),
+            attempts: NonZeroU32::MIN,
+            first_failed_at: SystemTime::now(),
+            report: &report,
+            failed_event: None,
+        };
+        Self {
+            headers: put_off(&record.headers, &failed, not_before, 0),
             timestamp_ms: None,
         }
     }

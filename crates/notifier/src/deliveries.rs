@@ -1,6 +1,7 @@
 //! What became of deliveries, for people.
 
 mod attempts;
+mod missed;
 
 use std::time::{Duration, SystemTime};
 
@@ -14,6 +15,7 @@ use crate::error::Error;
 use crate::session::{Session, column};
 
 pub use attempts::PastAttempt;
+pub use missed::{MissedCount, MissedEvent, MissedFilter};
 
 const COLUMNS: &str =
     "event_id, endpoint_id, state, status, code, excerpt, origin, created_at, changed_at";

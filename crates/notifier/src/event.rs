@@ -48,10 +48,7 @@ impl Event {
     /// What has to be text is not: it never will be.
     pub(crate) fn read(record: &Record) -> Result<Self, HandlerError> {
         let origin = &record.origin;
-        let given_id = match first(record, &ID)? {
-            Some(id) => id.to_owned(),
-            None => format!("{}-{}-{}", origin.topic, origin.partition, origin.offset),
-        };
+        let given_id = given_id(record)?;
         let subject = match first(record, &[SUBJECT])? {
             Some(subject) => Some(subject),
             None => record
@@ -61,8 +58,7 @@ impl Event {
                 .transpose()?,
         };
         Ok(Self {
-            id: WebhookId::new(&given_id)
-                .map_err(|error| malformed("the id cannot be sent").caused_by(error))?,
+            id: webhook_id(&given_id)?,
             given_id,
             kind: first(record, &KIND)?.unwrap_or(&origin.topic).into(),
             subject: subject.map(Into::into),
@@ -74,6 +70,26 @@ impl Event {
             origin: origin.clone(),
         })
     }
+}
+
+/// What the deliveries of a record are known by: `webhook-id`, and [`Delivery::event_id`](crate::Delivery::event_id).
+/// `None` for one that is no event.
+#[must_use]
+pub fn event_id(record: &Record) -> Option<String> {
+    let id = webhook_id(&given_id(record).ok()?).ok()?;
+    Some(id.as_str().to_owned())
+}
+
+fn given_id(record: &Record) -> Result<String, HandlerError> {
+    let origin = &record.origin;
+    Ok(match first(record, &ID)? {
+        Some(id) => id.to_owned(),
+        None => format!("{}-{}-{}", origin.topic, origin.partition, origin.offset),
+    })
+}
+
+fn webhook_id(given: &str) -> Result<WebhookId, HandlerError> {
+    WebhookId::new(given).map_err(|error| malformed("the id cannot be sent").caused_by(error))
 }
 
 /// Passes on what can be sent. What cannot is no reason to keep the event back.

@@ -3,7 +3,7 @@
 //! * [`Notifier`] is a [`Handler`](cdc_event::Handler): a record goes in, and what failed comes out endpoint by endpoint.
 //! * [`Endpoints`] adds, lists, changes, tests, enables, disables and removes endpoints.
 //! * [`UntoldNews`] keeps what people are to hear of endpoints until they have heard it.
-//! * [`Deliveries`] shows what is in doubt, settles it, and forgets what is old.
+//! * [`Deliveries`] shows what is in doubt or was missed, settles it, and forgets what is old.
 //!
 //! The tables are those of `sql/V7__notifier.sql` and what later migrations add to them.
 //!
@@ -56,7 +56,9 @@ mod settings;
 mod waits;
 
 pub use alert::{Alerts, DisabledReason, NoAlerts, Warning};
-pub use deliveries::{Deliveries, Delivery, PastAttempt, Resolution};
+pub use deliveries::{
+    Deliveries, Delivery, MissedCount, MissedEvent, MissedFilter, PastAttempt, Resolution,
+};
 pub use delivery::{DeliveryState, UnknownDeliveryState};
 pub use endpoint::{EndpointId, EndpointState, Guarantee, Limits, UnknownGuarantee};
 pub use endpoints::{
@@ -64,6 +66,7 @@ pub use endpoints::{
     Subscription, TestResult, Undelivered,
 };
 pub use error::Error;
+pub use event::event_id;
 pub use news::{News, NewsKind, UntoldNews};
 pub use notifier::Notifier;
 pub use secret_keys::{SecretError, SecretKeys};

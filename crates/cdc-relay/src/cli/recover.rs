@@ -40,13 +40,18 @@ pub(crate) enum RecoverAction {
                             goes to that group alone, as one more retry. Key, value, headers and event id are those of \
                             the first attempt. An event is held while it is sent, so that two operators don't send it \
                             twice; one whose replay was killed can be replayed again after two minutes, and may then \
-                            arrive twice.\
+                            arrive twice.\n\n\
+                            With --missed it sends what an endpoint missed while it was disabled, as long as Kafka has \
+                            it: once, in the order of its topics, to this endpoint alone. What was interrupted goes on \
+                            when it is run again. What follows is not waited for: the endpoint may hear of later \
+                            events before.\
                             \n\nExit status: 69 when some were not sent.\n\n\
                             Examples:\n  cdc-relay recover replay --code CDC0044 --dry-run\n  \
                             cdc-relay recover replay 17 18\n  \
                             cdc-relay recover replay --endpoint billing --newer-than 2d\n  \
                             cdc-relay recover replay --topic outbox.event.order --group billing --rate 100/s\n  \
-                            cdc-relay recover replay 17 --payload-file corrected.json"
+                            cdc-relay recover replay 17 --payload-file corrected.json\n  \
+                            cdc-relay recover replay --missed --endpoint billing --rate 100/s"
     )]
     Replay(Box<RecoverReplay>),
     /// Gives failed events up. They stay in the store, and are not sent again.
@@ -92,6 +97,12 @@ pub(crate) struct RecoverShow {
 pub(crate) struct RecoverReplay {
     #[command(flatten)]
     pub(crate) selection: Selection,
+    /// Sends, in place of failed events, what the endpoint missed while it was disabled; chosen by --topic, and by when
+    /// it was missed.
+    #[arg(long, requires = "endpoint", conflicts_with_all = [
+        "ids", "all", "group", "key", "code", "fingerprint", "payload_file",
+    ])]
+    pub(crate) missed: bool,
     /// Sends at most N events a second.
     #[arg(long, value_name = "N/s")]
     pub(crate) rate: Option<Rate>,

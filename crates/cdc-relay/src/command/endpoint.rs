@@ -9,11 +9,11 @@ mod remove;
 use std::path::Path;
 use std::time::Duration;
 
-use notifier::{Endpoints, Limits, NewEndpoint, Subscription};
+use notifier::{EndpointId, Endpoints, Limits, Missed, NewEndpoint, Subscription};
 use webhook::Secret;
 
 use crate::cli::{Endpoint, EndpointAction, EndpointAdd, EndpointTest};
-use crate::command::recover::time;
+use crate::command::recover::{events, time};
 use crate::config::Config;
 use crate::error_code::ErrorCode;
 use crate::failure::Failure;
@@ -27,18 +27,7 @@ const STATEMENT_LIMIT: Duration = Duration::from_secs(30);
 pub(super) async fn run(arguments: &Endpoint, config: &Config) -> Result<(), Failure> {
     let told = |error| Failure::from_notifier(error, config);
     let store = config.at_store().postgres.options();
-    let endpoints = || -> Result<Endpoints, Failure> {
-        let keys = config.notify.secret_keys();
-        let keys = keys.map_err(|error| {
-            Failure::internal("`notify.secret_keys` cannot be used").caused_by(error)
-        })?;
-        Ok(Endpoints::new(
-            &store,
-            notify::client(config)?,
-            keys,
-            STATEMENT_LIMIT,
-        ))
-    };
+    let endpoints = || endpoints(config);
     match &arguments.action {
         EndpointAction::Add(arguments) => add(arguments, endpoints()?, config).await,
         EndpointAction::Change(arguments) => change::run(arguments, endpoints()?, config).await,
@@ -51,17 +40,7 @@ pub(super) async fn run(arguments: &Endpoint, config: &Config) -> Result<(), Fai
         EndpointAction::Enable(arguments) => {
             let missed = endpoints()?.enable(&arguments.id).await.map_err(told)?;
             say(format!("{} is enabled", arguments.id));
-            if let (Some(since), 1..) = (missed.since, missed.events) {
-                say(format!(
-                    "it missed {} events since {}, which this lists:\n  \
-                     cdc-relay endpoint deliveries --endpoint {} --state missed\n\
-                     they are sent when the group {} is set back to that time (docs/deployment.md, EndpointDisabled)",
-                    missed.events,
-                    time(since),
-                    arguments.id,
-                    config.notify.group,
-                ));
-            }
+            say_missed(&arguments.id, missed);
             Ok(())
         }
         EndpointAction::Disable(arguments) => {
@@ -90,6 +69,44 @@ pub(super) async fn run(arguments: &Endpoint, config: &Config) -> Result<(), Fai
         EndpointAction::Deliveries(arguments) => deliveries::list(arguments, &store, config).await,
         EndpointAction::Attempts(arguments) => attempts::list(arguments, &store, config).await,
         EndpointAction::Resolve(arguments) => deliveries::resolve(arguments, &store, config).await,
+    }
+}
+
+/// The endpoints that the configuration has.
+///
+/// # Errors
+///
+/// They cannot be sent to as it says.
+pub(super) fn endpoints(config: &Config) -> Result<Endpoints, Failure> {
+    let keys = config.notify.secret_keys();
+    let keys = keys.map_err(|error| {
+        Failure::internal("`notify.secret_keys` cannot be used").caused_by(error)
+    })?;
+    Ok(Endpoints::new(
+        &config.at_store().postgres.options(),
+        notify::client(config)?,
+        keys,
+        STATEMENT_LIMIT,
+    ))
+}
+
+/// Says what an endpoint that was enabled did not get, and what to type.
+fn say_missed(id: &EndpointId, missed: Missed) {
+    let events = |count| events(usize::try_from(count).unwrap_or(usize::MAX));
+    if missed.while_disabled > 0 {
+        say(format!(
+            "it missed {} while it was disabled; this sends what it missed, to it alone:\n  \
+             cdc-relay recover replay --missed --endpoint {id}",
+            events(missed.while_disabled)
+        ));
+    }
+    if let (Some(since), 1..) = (missed.since, missed.failed) {
+        say(format!(
+            "{} failed since {}; this sends again what is given up:\n  \
+             cdc-relay recover replay --endpoint {id}",
+            events(missed.failed),
+            time(since),
+        ));
     }
 }
 

@@ -12,6 +12,7 @@ mod show;
 mod stats;
 mod text;
 
+pub(super) use outcome::events;
 pub(super) use text::{aligned, time};
 
 use cdc_store::FailedEvents;
@@ -28,6 +29,14 @@ use crate::terminal::say;
 pub(super) async fn run(arguments: &Recover, config: &Config) -> Result<(), Failure> {
     if let RecoverAction::Run = arguments.action {
         return until_signalled(|shutdown| run::run(config, shutdown)).await;
+    }
+    if let RecoverAction::Replay(arguments) = &arguments.action
+        && arguments.missed
+    {
+        let replaying = |shutdown: CancellationToken| async move {
+            replay::run_missed(arguments, config, &shutdown).await
+        };
+        return until_signalled(replaying).await;
     }
     let options = config.at_store().postgres.options();
     let store = FailedEvents::connect(&options)

@@ -1,5 +1,7 @@
 //! `recover replay` of what a consumer group failed at: to that group alone, each event once, in order.
 
+mod missed;
+
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -95,32 +97,37 @@ impl Setup {
 
     /// Everything that the retry entry has, by partition and offset.
     async fn seen(&self) -> Vec<Seen> {
-        let seen = Arc::new(Mutex::new(Vec::new()));
-        let into = Arc::clone(&seen);
-        let kafka = KafkaOptions::new(services::kafka_brokers());
-        let topics = [self.entry.name.clone()];
-        scan(&kafka, &topics, CancellationToken::new(), move |record| {
-            let headers = record.headers();
-            into.lock().unwrap().push(Seen {
-                partition: record.partition().0,
-                key: record.key().map(<[u8]>::to_vec),
-                value: record.value().map(<[u8]>::to_vec),
-                headers: headers
-                    .map(|header| (header.name.to_owned(), header.value.map(<[u8]>::to_vec)))
-                    .collect(),
-            });
-        })
-        .await
-        .unwrap();
-        let mut seen = std::mem::take(&mut *seen.lock().unwrap());
-        seen.sort_by_key(|seen| seen.partition);
-        seen
+        seen_in(&self.entry.name).await
     }
 
     async fn statuses(&self) -> String {
         let sql = "SELECT string_agg(status, ' ' ORDER BY id) FROM cdc.failed_event";
         self.database.text(sql).await.unwrap()
     }
+}
+
+/// Everything that a topic has, by partition and offset.
+async fn seen_in(topic: &str) -> Vec<Seen> {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let into = Arc::clone(&seen);
+    let kafka = KafkaOptions::new(services::kafka_brokers());
+    let topics = [topic.to_owned()];
+    scan(&kafka, &topics, CancellationToken::new(), move |record| {
+        let headers = record.headers();
+        into.lock().unwrap().push(Seen {
+            partition: record.partition().0,
+            key: record.key().map(<[u8]>::to_vec),
+            value: record.value().map(<[u8]>::to_vec),
+            headers: headers
+                .map(|header| (header.name.to_owned(), header.value.map(<[u8]>::to_vec)))
+                .collect(),
+        });
+    })
+    .await
+    .unwrap();
+    let mut seen = std::mem::take(&mut *seen.lock().unwrap());
+    seen.sort_by_key(|seen| seen.partition);
+    seen
 }
 
 #[tokio::test]

@@ -5,22 +5,25 @@ use std::time::SystemTime;
 use tokio_postgres::types::Type;
 
 use super::Endpoints;
-use crate::endpoint::EndpointId;
+use crate::endpoint::{EndpointId, EndpointState};
 use crate::error::Error;
 use crate::session::column;
 
-/// What an endpoint did not get while it failed or was disabled.
+/// What an endpoint did not get.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Missed {
-    /// Since when; `None` when it was neither.
+    /// Since when it did nothing but fail, or was disabled; `None` when it was neither.
     pub since: Option<SystemTime>,
-    /// How many events. [`Deliveries::in_trouble`](crate::Deliveries::in_trouble) lists them.
-    pub events: u64,
+    /// How many events have come to it since then and not arrived: they failed, may come again, or are in doubt.
+    /// [`Deliveries::in_trouble`](crate::Deliveries::in_trouble) lists them.
+    pub failed: u64,
+    /// How many it missed while it was disabled, now or before: [`Deliveries::missed`](crate::Deliveries::missed).
+    pub while_disabled: u64,
 }
 
 impl Endpoints {
     /// Enables an endpoint, and says what it missed. It gets what comes from now on; what it missed it gets when those
-    /// records come again.
+    /// records come again, by a replay for example.
     ///
     /// # Errors
     ///
@@ -38,19 +41,32 @@ impl Endpoints {
                   FROM before WHERE endpoint.id = before.id)
             SELECT since, (SELECT count(*) FROM cdc.delivery
                             WHERE endpoint_id = $1 AND code IS NOT NULL
-                              AND state IN ('missed', 'failed', 'retrying', 'unknown')
-                              AND changed_at >= since - interval '1 minute') AS events
+                              AND state IN ('failed', 'retrying', 'unknown')
+                              AND changed_at >= since - interval '1 minute') AS failed,
+                   (SELECT count(*) FROM cdc.delivery
+                     WHERE endpoint_id = $1 AND code IS NOT NULL AND state = 'missed') AS while_disabled
               FROM before";
         let rows = self
             .session
             .query("enable an endpoint", SQL, &[(&id.as_str(), Type::TEXT)])
             .await?;
         let row = rows.first().ok_or_else(|| Error::NoEndpoint(id.clone()))?;
-        let events: i64 = column(row, "events")?;
+        let (failed, while_disabled): (i64, i64) =
+            (column(row, "failed")?, column(row, "while_disabled")?);
         Ok(Missed {
             since: column(row, "since")?,
-            events: events.unsigned_abs(),
+            failed: failed.unsigned_abs(),
+            while_disabled: while_disabled.unsigned_abs(),
         })
+    }
+
+    /// Whether an endpoint is sent anything.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoEndpoint`], [`Error::Postgres`], [`Error::Unreadable`].
+    pub async fn state(&mut self, id: &EndpointId) -> Result<EndpointState, Error> {
+        Ok(self.row(id).await?.state)
     }
 
     /// Disables an endpoint. It is sent nothing; what it misses is noted. `reason` is for whoever looks.

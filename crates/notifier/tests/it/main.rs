@@ -10,6 +10,7 @@ mod endpoints;
 mod fan_out;
 mod idempotency;
 mod isolation;
+mod missed;
 mod news;
 mod outage;
 mod outcomes;

@@ -134,7 +134,8 @@ fn numbers(ids: &[FailedEventId]) -> Vec<i64> {
     ids.iter().map(|id| id.get()).collect()
 }
 
-fn events(count: usize) -> String {
+/// How many events, in words.
+pub(in crate::command) fn events(count: usize) -> String {
     match count {
         1 => "1 event".to_owned(),
         count => format!("{count} events"),

@@ -1,6 +1,8 @@
 //! `cdc-relay recover replay`.
 
 mod fate;
+mod missed;
+mod outgoing;
 mod payload;
 mod sender;
 mod topics;
@@ -11,12 +13,14 @@ use std::time::Duration;
 use cdc_store::{Claim, ClaimedEvent, ErrorReport, FailedEventId, FailedEvents};
 use tokio_util::sync::CancellationToken;
 
+pub(super) use self::missed::run as run_missed;
+
 use self::fate::Fate;
 use self::payload::Corrected;
 use self::sender::Sender;
 use super::outcome::{Left, Outcome};
 use super::{select, told};
-use crate::cli::{RecoverReplay, Selection};
+use crate::cli::{Rate, RecoverReplay, Selection};
 use crate::config::Config;
 use crate::failure::Failure;
 
@@ -69,14 +73,19 @@ pub(super) async fn run(
             selection,
             outcome: &mut outcome,
         };
-        let batch = arguments.rate.map_or(BATCH_EVENTS, |rate| {
-            let paced = rate.per_second().saturating_mul(BATCH_SECONDS);
-            BATCH_EVENTS.min(paced as usize)
-        });
+        let batch = paced(BATCH_EVENTS, arguments.rate);
         replay.all(&chosen.replayable, batch, shutdown).await
     };
     let said = outcome.say(selection.json);
     ended.and(said)
+}
+
+/// How many events a batch has.
+fn paced(most: usize, rate: Option<Rate>) -> usize {
+    rate.map_or(most, |rate| {
+        let paced = rate.per_second().saturating_mul(BATCH_SECONDS);
+        most.min(paced as usize)
+    })
 }
 
 /// A replay under way.

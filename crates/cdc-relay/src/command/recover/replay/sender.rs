@@ -1,4 +1,4 @@
-//! Sends stored records to Kafka.
+//! Sends events to Kafka.
 //!
 //! A batch ends in bounded time, so that the hold on its events does not end before: it stops sending after
 //! [`SEND_LIMIT`], and waits for acknowledgements for [`ACKNOWLEDGE_LIMIT`].
@@ -10,12 +10,11 @@ use cdc_kafka::{
     Delivery, Disposition, HeaderRef, Limits, OrderedProducer, OutgoingRecord, SendError,
     TimestampMillis,
 };
-use cdc_store::ClaimedEvent;
-use dead_letters::Resent;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::fate::{Fate, Refusal};
+use super::outgoing::{Outgoing, Replayable};
 use super::topics::KnownTopics;
 use crate::cli::Rate;
 use crate::config::Config;
@@ -85,7 +84,7 @@ impl<'a> Sender<'a> {
     /// Sends the events in order and waits for their acknowledgements. After an interruption no further event is sent.
     pub(super) async fn send(
         &mut self,
-        events: &[ClaimedEvent],
+        events: &[impl Replayable],
         shutdown: &CancellationToken,
     ) -> Sent {
         let mut batch = Batch {
@@ -99,7 +98,10 @@ impl<'a> Sender<'a> {
             if self.wait_for_turn(shutdown, end).await.is_none() {
                 break;
             }
-            match self.send_one(event, index, &mut batch, end).await {
+            match self
+                .send_one(event.outgoing(), index, &mut batch, end)
+                .await
+            {
                 Ok(fate) => batch.fates[index] = fate,
                 Err(failure) => {
                     batch.trouble = Some(failure);
@@ -139,16 +141,16 @@ impl<'a> Sender<'a> {
 
     async fn send_one(
         &mut self,
-        event: &ClaimedEvent,
+        event: Outgoing<'_>,
         index: usize,
         batch: &mut Batch,
         end: Instant,
     ) -> Result<Fate, Failure> {
-        let partitions = match self.topics.look_for(event).await? {
+        let partitions = match self.topics.look_for(event.topic, event.source).await? {
             Ok(partitions) => partitions,
             Err(refusal) => return Ok(Fate::Refused(refusal)),
         };
-        let resent = Resent::of(event);
+        let resent = &event.resent;
         let headers: Vec<HeaderRef<'_>> = resent
             .headers
             .as_slice()
@@ -159,13 +161,10 @@ impl<'a> Sender<'a> {
             })
             .collect();
         let record = OutgoingRecord {
-            topic: &event.target.topic,
-            partition: event
-                .target
-                .partition
-                .map(|number| partitions.place(number)),
-            key: event.contents.key.as_deref(),
-            value: event.contents.payload.as_deref(),
+            topic: event.topic,
+            partition: event.partition.map(|number| partitions.place(number)),
+            key: event.key,
+            value: event.value,
             headers: &headers,
             // librdkafka takes no others.
             timestamp: resent

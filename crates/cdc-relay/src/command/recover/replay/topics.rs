@@ -1,10 +1,9 @@
-//! Whether the topics of stored records are there.
+//! Whether the topics of events are there.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use cdc_kafka::{Disposition, Partition, TopicInfo, TopicSettings, Topics};
-use cdc_store::{ClaimedEvent, Origin};
 
 use super::fate::Refusal;
 use crate::config::Config;
@@ -23,6 +22,11 @@ impl Partitions {
     /// has each key in one place.
     pub(super) fn place(self, number: i32) -> Partition {
         Partition(number.rem_euclid(self.0.max(1)))
+    }
+
+    /// Whether there is one of this number.
+    pub(super) fn have(self, number: i32) -> bool {
+        (0..self.0).contains(&number)
     }
 }
 
@@ -48,20 +52,21 @@ impl<'a> KnownTopics<'a> {
         })
     }
 
-    /// Makes sure that a topic is there, as the relay does: it is created if that is configured.
+    /// Makes sure that a topic is there, as the relay does: it is created if that is configured, with the partitions of
+    /// `source`.
     ///
     /// # Errors
     ///
     /// The cluster does not answer. What is wrong with the topic alone is inside.
     pub(super) async fn look_for(
         &mut self,
-        event: &ClaimedEvent,
+        topic: &str,
+        source: Option<&str>,
     ) -> Result<Result<Partitions, Refusal>, Failure> {
-        let topic = event.target.topic.as_str();
         if let Some(known) = self.known.get(topic) {
             return Ok(known.clone());
         }
-        let result = match self.ask(topic, &event.origin).await {
+        let result = match self.ask(topic, source).await {
             Ok(Some(partitions)) => Ok(partitions),
             Ok(None) => Err(Refusal::of(&Failure::new(
                 ErrorCode::TopicMissing,
@@ -87,7 +92,7 @@ impl<'a> KnownTopics<'a> {
     async fn ask(
         &self,
         topic: &str,
-        origin: &Origin,
+        source: Option<&str>,
     ) -> Result<Option<Partitions>, cdc_kafka::Error> {
         let settings = &self.config.kafka.topics;
         let found = self.partitions(topic).await?;
@@ -95,9 +100,9 @@ impl<'a> KnownTopics<'a> {
             return Ok(found);
         }
         // A retry topic has the partitions of its source.
-        let of_source = match origin {
-            Origin::Consumer { record, .. } => self.partitions(&record.topic).await?,
-            Origin::Relay { .. } => None,
+        let of_source = match source {
+            Some(source) => self.partitions(source).await?,
+            None => None,
         };
         let partitions = of_source.unwrap_or(Partitions(settings.partitions));
         let settings = TopicSettings {
@@ -109,7 +114,10 @@ impl<'a> KnownTopics<'a> {
     }
 
     /// `None` when there is no such topic.
-    async fn partitions(&self, topic: &str) -> Result<Option<Partitions>, cdc_kafka::Error> {
+    pub(super) async fn partitions(
+        &self,
+        topic: &str,
+    ) -> Result<Option<Partitions>, cdc_kafka::Error> {
         let found = self.topics.describe(&[topic.to_owned()]).await?;
         Ok(found.into_iter().find_map(|info| match info {
             TopicInfo::Present { partitions, .. } => {
