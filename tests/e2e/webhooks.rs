@@ -1,6 +1,7 @@
 //! From the commit to the webhook: who subscribed hears once, whatever fails or is killed on the way.
 
 mod metrics;
+mod missed;
 mod news;
 mod outages;
 mod overdue;

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use crate::event::Aggregate;
 use crate::services::{Component, Services};
@@ -95,6 +95,24 @@ pub fn records_in(brokers: &str, wanted: impl Fn(&str) -> bool) -> Result<i64> {
         }
     }
     Ok(records)
+}
+
+/// Has Kafka forget the records of a partition before an offset, as its retention does.
+///
+/// # Errors
+/// Fails if Kafka does not do it.
+pub async fn delete_records_before(
+    brokers: &str,
+    topic: &str,
+    partition: i32,
+    offset: i64,
+) -> Result<()> {
+    let admin: AdminClient<DefaultClientContext> = client_config(brokers).create()?;
+    let mut before = TopicPartitionList::new();
+    before.add_partition_offset(topic, partition, Offset::Offset(offset))?;
+    let options = AdminOptions::new().request_timeout(Some(TIMEOUT));
+    admin.delete_records(&before, &options).await?;
+    Ok(())
 }
 
 /// What every Kafka client of the tests is configured with: quick to come back after the broker was away, and silent.

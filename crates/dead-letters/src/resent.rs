@@ -60,11 +60,11 @@ impl Resent {
         }
     }
 
-    /// What a part of a record missed goes to that part alone, through the group's retry topics. It has not failed, so
-    /// it has all of its attempts, and its age counts from now on. Its record has the time of sending, as that of
-    /// [`of`](Self::of). It is not tried before `not_before`.
+    /// What a part of a record missed goes to that part alone, through the group's retry topics. It has not failed: all
+    /// delays between attempts are still before it, and its age counts from now on. Its record has the time of sending, as
+    /// that of [`of`](Self::of).
     #[must_use]
-    pub fn missed(record: &Record, group: &str, not_before: Option<SystemTime>) -> Self {
+    pub fn missed(record: &Record, group: &str) -> Self {
         let report = FailureReport {
             code: MISSED,
             message: "the endpoint was disabled".to_owned(),
@@ -76,13 +76,14 @@ impl Resent {
             origin: &record.origin,
             original_timestamp_ms: record.timestamp_ms,
             part: record.part.as_ref(),
-            attempts: NonZeroU32::MIN,
+            // The first was when it was missed. A record without one would be taken for one that waits for another.
+            attempts: NonZeroU32::MIN.saturating_add(1),
             first_failed_at: SystemTime::now(),
             report: &report,
             failed_event: None,
         };
         Self {
-            headers: put_off(&record.headers, &failed, not_before, 0),
+            headers: put_off(&record.headers, &failed, None, 0),
             timestamp_ms: None,
         }
     }

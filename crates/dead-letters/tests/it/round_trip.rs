@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::time::{Duration, SystemTime};
 
-use cdc_event::{ErrorCode, Headers, Record};
+use cdc_event::{ErrorCode, Headers, PartId, Record};
 use cdc_store::{ClaimedEvent, FailedEventId, Status};
 use dead_letters::Resent;
 use failure_headers::{Failed, FailureReport, RetryState, dead_letter, read_retry};
@@ -135,4 +135,23 @@ async fn what_the_relay_parked_goes_as_it_would_have_gone() {
         timestamp_ms: Some(TIMESTAMP),
     };
     assert_eq!(resent, expected);
+}
+
+#[test]
+fn what_a_part_missed_comes_to_it_alone_with_all_delays_before_it() {
+    let missed = Record {
+        part: Some(PartId::new("ep_1").unwrap()),
+        ..record(5, own())
+    };
+    let resent = Resent::missed(&missed, "mail");
+    assert_eq!(resent.timestamp_ms, None, "the time of sending");
+    let (own_again, state) = read(&resent);
+    assert_eq!(own_again, own());
+    assert_eq!((state.origin, state.part), (missed.origin, missed.part));
+    assert_eq!(state.group.as_deref(), Some("mail"));
+    assert_eq!(state.original_timestamp_ms, missed.timestamp_ms);
+    assert_eq!((state.attempts.get(), state.waited), (2, Some(0)));
+    assert_eq!((state.failed_event, state.not_before), (None, None));
+    let age = SystemTime::now().duration_since(state.first_failed_at);
+    assert!(age.unwrap() < Duration::from_secs(60), "it counts anew");
 }

@@ -7,12 +7,13 @@
 mod log;
 mod outcome;
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use cdc_event::Record;
 use dead_letters::Resent;
 use notifier::{Deliveries, EndpointId, EndpointState, MissedEvent, MissedFilter};
 use recovery::Names;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use self::log::{MissedLog, Read};
@@ -37,16 +38,12 @@ const BATCH_EVENTS: usize = 1_000;
 /// For one statement.
 const STATEMENT_LIMIT: Duration = Duration::from_secs(120);
 
-/// Clocks of two machines may be that far apart.
-const CLOCKS: Duration = Duration::from_secs(1);
-
 pub(in crate::command::recover) async fn run(
     arguments: &RecoverReplay,
     config: &Config,
     shutdown: &CancellationToken,
 ) -> Result<(), Failure> {
     let selection = &arguments.selection;
-    let began = SystemTime::now();
     let endpoint = enabled(selection.filter.endpoint.as_deref(), config).await?;
     let plan = GroupPlan::of_notifier(config)?;
     let filter = MissedFilter {
@@ -66,6 +63,7 @@ pub(in crate::command::recover) async fn run(
         let sender = if selection.dry_run {
             None
         } else {
+            until_known(config, shutdown).await;
             Some(Sender::open(config, arguments.rate).await?)
         };
         let replay = MissedReplay {
@@ -76,8 +74,6 @@ pub(in crate::command::recover) async fn run(
             filter,
             deliveries,
             sender,
-            // Notifiers that run believe until then that it is disabled, and it would miss everything again.
-            not_before: began.checked_add(config.notify.cache_expiry.get() + CLOCKS),
             batch: paced(BATCH_EVENTS, arguments.rate),
             limit: selection
                 .limit
@@ -114,6 +110,17 @@ async fn enabled(name: Option<&str>, config: &Config) -> Result<EndpointId, Fail
     }
 }
 
+/// Waits until every notifier knows that the endpoint is enabled. Before that it would miss everything again.
+async fn until_known(config: &Config, shutdown: &CancellationToken) {
+    let pause = config.notify.cache_expiry.get();
+    if !pause.is_zero() {
+        tracing::info!(
+            "waiting for {pause:?} (`notify.cache_expiry`), until every notifier knows that it is enabled"
+        );
+        shutdown.run_until_cancelled(sleep(pause)).await;
+    }
+}
+
 /// A replay under way.
 struct MissedReplay<'a> {
     config: &'a Config,
@@ -124,7 +131,6 @@ struct MissedReplay<'a> {
     log: MissedLog<'a>,
     /// `None` only finds out what would be sent.
     sender: Option<Sender<'a>>,
-    not_before: Option<SystemTime>,
     batch: usize,
     /// How many may still be sent.
     limit: usize,
@@ -206,14 +212,11 @@ impl MissedReplay<'_> {
             self.limit -= read.records.len();
             return Ok((read.looked_at, None));
         };
-        let now = SystemTime::now();
-        let not_before = self.not_before.filter(|time| *time > now);
         let group = self.names.group();
         let missed = read.records.iter().map(|(_, record)| Missed {
             record,
             group,
             entry,
-            not_before,
         });
         let sent = sender.send(&missed.collect::<Vec<_>>(), shutdown).await;
         let mut looked_at = read.looked_at;
@@ -252,7 +255,6 @@ struct Missed<'a> {
     record: &'a Record,
     group: &'a str,
     entry: &'a str,
-    not_before: Option<SystemTime>,
 }
 
 impl Replayable for Missed<'_> {
@@ -267,7 +269,7 @@ impl Replayable for Missed<'_> {
             source: Some(&origin.topic),
             key: key.as_deref(),
             value: value.as_deref(),
-            resent: Resent::missed(self.record, self.group, self.not_before),
+            resent: Resent::missed(self.record, self.group),
         }
     }
 }
