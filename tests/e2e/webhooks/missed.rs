@@ -17,7 +17,10 @@ const REPLAY: &str = "recover replay --missed --endpoint off";
 
 /// The endpoints `well` and `off`, of which the second missed the first `count` events.
 async fn missed(count: u32) -> Result<(Scenario, Receiver)> {
-    let scenario = scenario("['200ms']").await?;
+    missed_by(scenario("['200ms']").await?, count).await
+}
+
+async fn missed_by(scenario: Scenario, count: u32) -> Result<(Scenario, Receiver)> {
     let receiver = Receiver::start().await?;
     let scenario = scenario.with("CDC_NOTIFY__CACHE_EXPIRY", "2s");
     for endpoint in ["well", "off"] {
@@ -86,6 +89,36 @@ async fn reaches_it_alone_and_once_by_the_command_that_enabling_prints() -> Resu
         .collect();
     ensure!(heard == ids(1..=7), "{heard:?}");
     ensure!(receiver.requests("well").len() == 7, "it missed nothing");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reaches_it_in_order_where_keys_keep_theirs() -> Result<()> {
+    for backend in ["lanes", "redirect_topic"] {
+        let scenario = scenario("[]").await?;
+        let consumer = format!(
+            "[{{ group = '{}', ordering = 'key', order_backend = '{backend}', \
+             retry = {{ blocking = {{ kind = 'none' }}, tiers = ['200ms'] }} }}]",
+            scenario.database().name()
+        );
+        let scenario = scenario.with("CDC_RECOVER__CONSUMER", consumer);
+        let (scenario, receiver) = missed_by(scenario, 20).await?;
+        command(&scenario, "endpoint enable off")?;
+        let notifier = scenario.start("notify")?;
+        for _ in 0..2 {
+            command(&scenario, REPLAY)?;
+        }
+        until_delivered(&receiver, "off", &ids(1..=20), SOON).await?;
+        until_count(&scenario, "delivered", 20).await?;
+        notifier.sigterm(SOON).await?;
+        let heard: Vec<_> = receiver
+            .requests("off")
+            .into_iter()
+            .map(|request| request.id)
+            .collect();
+        ensure!(heard == ids(1..=20), "{backend}: {heard:?}");
+        ensure!(receiver.requests("well").len() == 20, "{backend}");
+    }
     Ok(())
 }
 
