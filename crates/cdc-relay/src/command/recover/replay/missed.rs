@@ -33,7 +33,7 @@ use crate::role::GroupPlan;
 const PAGE: u32 = 20_000;
 
 /// Events that are in memory at a time, if they are small, and what a crash sends again.
-const BATCH_EVENTS: usize = 1_000;
+const BATCH_EVENTS: usize = 5_000;
 
 /// For one statement.
 const STATEMENT_LIMIT: Duration = Duration::from_secs(120);
