@@ -145,15 +145,18 @@ impl Deliveries {
         endpoint: &EndpointId,
         events: &[&MissedEvent],
     ) -> Result<u64, Error> {
-        // What is locked is being claimed. Nobody is waited for, so that nobody waits in a circle.
+        // What is locked is being claimed. Nobody is waited for, so that nobody waits in a circle. The endpoint stands in
+        // each row, and `(SELECT $2)` hides how many there are, so that the planner looks each up by its key.
         const SQL: &str = "
-            WITH free AS MATERIALIZED (
-                SELECT held.event_id FROM cdc.delivery AS held
-                  JOIN unnest($2, $3) AS given (event_id, epoch) USING (event_id, epoch)
-                 WHERE held.endpoint_id = $1 AND held.state = 'missed'
+            WITH given AS MATERIALIZED (
+                SELECT event_id, $1 AS endpoint_id, epoch FROM unnest((SELECT $2), (SELECT $3)) AS given (event_id, epoch)),
+            free AS MATERIALIZED (
+                SELECT held.event_id, held.endpoint_id FROM given
+                  JOIN cdc.delivery AS held USING (event_id, endpoint_id)
+                 WHERE held.state = 'missed' AND held.epoch = given.epoch
                    FOR UPDATE OF held SKIP LOCKED)
             UPDATE cdc.delivery AS held SET state = 'retrying', changed_at = now()
-              FROM free WHERE held.event_id = free.event_id AND held.endpoint_id = $1";
+              FROM free WHERE held.event_id = free.event_id AND held.endpoint_id = free.endpoint_id";
         let ids: Vec<&str> = events.iter().map(|event| &*event.event_id).collect();
         let epochs: Vec<i64> = events.iter().map(|event| event.epoch).collect();
         let parameters: [Parameter<'_>; 3] = [
