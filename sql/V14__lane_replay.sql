@@ -3,17 +3,21 @@
 
 ALTER TABLE cdc.lane_action
     ADD COLUMN attempt          bigint,
+    ADD COLUMN failed_event     bigint,
     ADD COLUMN record_timestamp bigint;
 
 COMMENT ON COLUMN cdc.lane_action.attempt IS
     'Of a replay: the attempt that it asked for.';
+COMMENT ON COLUMN cdc.lane_action.failed_event IS
+    'Of a replay: its number in the store of failed events; NULL if it does not come from there, and is never known again.';
 COMMENT ON COLUMN cdc.lane_action.record_timestamp IS
     'Of a replay: of the record, so that one of a topic that was made anew is not taken for it. Milliseconds since 1970.';
 
 -- As in V8, but it knows what it did. The one with fewer parameters is for versions before this one.
 CREATE FUNCTION cdc.lane_replay(
     p_group text, p_topic text, p_partition integer, p_offset bigint, p_part text, p_alone bytea,
-    p_value bytea, p_header_names text[], p_header_values bytea[], p_timestamp bigint, p_attempt bigint
+    p_value bytea, p_header_names text[], p_header_values bytea[], p_timestamp bigint, p_attempt bigint,
+    p_failed_event bigint
 ) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     v_event  bigint;
@@ -34,14 +38,14 @@ BEGIN
         PERFORM FROM cdc.lane_action
           WHERE consumer_group = p_group AND origin_topic = p_topic AND origin_partition = p_partition
             AND origin_offset = p_offset AND part = p_part AND action = 'retry' AND attempt = p_attempt
-            AND record_timestamp IS NOT DISTINCT FROM p_timestamp;
+            AND failed_event = p_failed_event AND record_timestamp IS NOT DISTINCT FROM p_timestamp;
         RETURN CASE WHEN FOUND THEN 'done' ELSE 'unknown' END;
     END IF;
     IF v_answer = 'done' THEN
         UPDATE cdc.lane_event
            SET value = p_value, header_names = p_header_names, header_values = p_header_values, delays = 1
          WHERE id = v_event;
-        UPDATE cdc.lane_action SET attempt = p_attempt, record_timestamp = p_timestamp
+        UPDATE cdc.lane_action SET attempt = p_attempt, failed_event = p_failed_event, record_timestamp = p_timestamp
          WHERE id = (SELECT max(id) FROM cdc.lane_action
                       WHERE consumer_group = p_group AND origin_topic = p_topic AND origin_partition = p_partition
                         AND origin_offset = p_offset AND lane_event_id = v_event);

@@ -47,7 +47,8 @@ pub trait KeyOrder: fmt::Debug + Send + Sync + 'static {
 
     /// A record comes back that was given up, perhaps with another value. If it is known it is tried again in its
     /// place, with `record` instead of what it was, and those behind it go on when it succeeds. `attempt` is the one that
-    /// comes next as far as the record itself says.
+    /// comes next as far as the record itself says; `failed_event` its number in the store of failed events, if it comes
+    /// from there.
     ///
     /// # Errors
     ///
@@ -57,6 +58,7 @@ pub trait KeyOrder: fmt::Debug + Send + Sync + 'static {
         group: &'a str,
         record: &'a Record,
         attempt: Attempt,
+        failed_event: Option<i64>,
     ) -> Later<'a, Result<Replayed, OrderError>>;
 
     /// Has records that wait dealt with when they are due, those of a key one after the other, until `stop` resolves;

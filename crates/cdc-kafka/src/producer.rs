@@ -94,10 +94,12 @@ impl OrderedProducer {
     }
 
     /// A producer that ends when the brokers refuse a record: nothing that was sent after it to the same partition
-    /// arrives, which librdkafka would deliver otherwise before anybody knows of the refusal. Everything in flight is
-    /// reported; of what failed, only what is not [given up](Error::is_given_up) was refused. Nothing is taken
-    /// meanwhile ([`SendError::Full`]), and nothing ever after: once all reports are taken,
-    /// [`fatal`](Self::fatal) says so.
+    /// arrives, which librdkafka would deliver otherwise before anybody knows of the refusal. It is the broker that
+    /// keeps back what was under way already, by its sequence; so the very first batch in a partition is not covered.
+    ///
+    /// Of what failed, only what is not [given up](Error::is_given_up) was refused. Nothing is taken meanwhile
+    /// ([`SendError::Full`]), and nothing ever after: once all reports are taken, [`fatal`](Self::fatal) says so.
+    /// What librdkafka had put back to be sent again is reported only after [`give_up`](Self::give_up).
     ///
     /// # Errors
     ///

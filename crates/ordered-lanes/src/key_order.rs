@@ -92,9 +92,11 @@ impl<S: LaneStore> OrderedLanes<S> {
         group: &str,
         record: &Record,
         attempt: Attempt,
+        failed_event: Option<i64>,
     ) -> Result<Replayed, Error> {
         loop {
-            match self.partitions.replay(group, record, attempt).await? {
+            let replayed = self.partitions.replay(group, record, attempt, failed_event);
+            match replayed.await? {
                 Operated::Done => return Ok(Replayed::Taken),
                 Operated::Gone => return Ok(Replayed::Unknown),
                 Operated::Busy => sleep(BUSY).await,
@@ -160,8 +162,9 @@ impl<S: LaneStore> KeyOrder for OrderedLanes<S> {
         group: &'a str,
         record: &'a Record,
         attempt: Attempt,
+        failed_event: Option<i64>,
     ) -> Later<'a, Result<Replayed, OrderError>> {
-        Box::pin(async move { Ok(self.put_back(group, record, attempt).await?) })
+        Box::pin(async move { Ok(self.put_back(group, record, attempt, failed_event).await?) })
     }
 
     fn drain<'a>(

@@ -58,12 +58,14 @@ pub trait LaneStore: Send + Sync + 'static {
     fn restart(&self, assignment: &Assignment) -> impl Future<Output = Result<(), Error>> + Send;
 
     /// A record that was given up is tried again, as it is here: in its place, or in a lane by itself if those behind it
-    /// went on. One that came back for this very attempt before, and was dealt with, is done.
+    /// went on. One that came back from the store of failed events, where it is `failed_event`, for this very attempt before,
+    /// and was dealt with, is done.
     fn replay(
         &self,
         group: &str,
         record: &Record,
         attempt: Attempt,
+        failed_event: Option<i64>,
     ) -> impl Future<Output = Result<Operated, Error>> + Send;
 
     /// Takes up to `limit` lanes that are due, the longest due first, for `lease`.

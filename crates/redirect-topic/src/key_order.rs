@@ -239,6 +239,7 @@ impl<L: Log> KeyOrder for RedirectTopic<L> {
         group: &'a str,
         record: &'a Record,
         attempt: Attempt,
+        _failed_event: Option<i64>,
     ) -> Later<'a, Result<Replayed, OrderError>> {
         Box::pin(async move { Ok(self.put_back(group, record, attempt).await?) })
     }

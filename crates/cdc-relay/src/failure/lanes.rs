@@ -16,7 +16,7 @@ impl Failure {
             Error::Postgres { doing, source } => Self::at_store(source, doing, &config, |role| {
                 format!(
                     "GRANT USAGE ON SCHEMA cdc TO {role:?}; GRANT SELECT, INSERT, UPDATE, DELETE ON cdc.lane, \
-                     cdc.lane_event, cdc.lane_owner TO {role:?}; GRANT INSERT ON cdc.lane_action TO {role:?}"
+                     cdc.lane_event, cdc.lane_owner TO {role:?}; GRANT SELECT, INSERT, UPDATE ON cdc.lane_action TO {role:?}"
                 )
             }),
             Error::NoTable(source) => Self::new(

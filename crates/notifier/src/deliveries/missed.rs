@@ -155,7 +155,7 @@ impl Deliveries {
                   JOIN cdc.delivery AS held USING (event_id, endpoint_id)
                  WHERE held.state = 'missed' AND held.epoch = given.epoch
                    FOR UPDATE OF held SKIP LOCKED)
-            UPDATE cdc.delivery AS held SET state = 'retrying', changed_at = now()
+            UPDATE cdc.delivery AS held SET state = 'retrying', untold = false, changed_at = now()
               FROM free WHERE held.event_id = free.event_id AND held.endpoint_id = free.endpoint_id";
         let ids: Vec<&str> = events.iter().map(|event| &*event.event_id).collect();
         let epochs: Vec<i64> = events.iter().map(|event| event.epoch).collect();

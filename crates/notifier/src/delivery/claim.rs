@@ -42,7 +42,7 @@ const NEW: &str = "SELECT cdc.claim_new_deliveries($1, $2, $3, $4, $5, $6) AS al
 /// Free to be taken are one that comes again, one that its endpoint missed, one whose holder's lease has ended, and our
 /// own: what is in flight in this process is not asked for. If the holder that is gone may have sent it, and it must not
 /// be sent twice, then what is taken hold of is only the doubt. What has failed and was not told yet is not taken: it counts
-/// as told from then on. `before` shows the row as it was when the statement began.
+/// as told from then on; a version that knows nothing of that leaves the mark in other states. `before` shows the row as it was when the statement began.
 const ANY: &str = "
     WITH durable AS MATERIALIZED (
         SELECT set_config('synchronous_commit', CASE WHEN $6 THEN 'on' ELSE 'off' END, true) AS setting),
@@ -54,14 +54,15 @@ const ANY: &str = "
           FROM durable, given ORDER BY place
         ON CONFLICT (event_id, endpoint_id) DO UPDATE
            SET (state, owner, lease_until, code, epoch, changed_at) = (
-                   SELECT CASE WHEN held.untold THEN held.state WHEN doubt THEN 'unknown' ELSE 'claimed' END,
-                          CASE WHEN NOT doubt AND NOT held.untold THEN EXCLUDED.owner END,
-                          CASE WHEN NOT doubt AND NOT held.untold THEN EXCLUDED.lease_until END,
+                   SELECT CASE WHEN belated THEN held.state WHEN doubt THEN 'unknown' ELSE 'claimed' END,
+                          CASE WHEN NOT doubt AND NOT belated THEN EXCLUDED.owner END,
+                          CASE WHEN NOT doubt AND NOT belated THEN EXCLUDED.lease_until END,
                           CASE WHEN doubt THEN $8 ELSE held.code END,
-                          CASE WHEN held.untold THEN held.epoch ELSE held.epoch + 1 END,
-                          CASE WHEN held.untold THEN held.changed_at ELSE now() END
+                          CASE WHEN belated THEN held.epoch ELSE held.epoch + 1 END,
+                          CASE WHEN belated THEN held.changed_at ELSE now() END
                      FROM (SELECT held.state = 'claimed' AND held.owner <> EXCLUDED.owner
-                                  AND (held.at_most_once OR EXCLUDED.at_most_once)) AS looked (doubt)),
+                                  AND (held.at_most_once OR EXCLUDED.at_most_once),
+                                  held.untold AND held.state IN ('retrying', 'failed')) AS looked (doubt, belated)),
                untold = false, at_most_once = EXCLUDED.at_most_once
          WHERE held.state IN ('retrying', 'missed')
             OR held.state = 'claimed' AND (held.lease_until < now() OR held.owner = EXCLUDED.owner)

@@ -53,7 +53,7 @@ const ARRIVED: &str = "
     WITH durable AS MATERIALIZED (SELECT set_config('synchronous_commit', 'on', true) AS setting)
     UPDATE cdc.delivery AS held
        SET state = 'delivered', owner = NULL, lease_until = NULL, status = given.status, code = NULL, excerpt = NULL,
-           origin = NULL, changed_at = now()
+           origin = NULL, untold = false, changed_at = now()
       FROM durable, unnest((SELECT $1), (SELECT $2), (SELECT $3)) AS given (event_id, endpoint_id, status)
      WHERE held.event_id = given.event_id AND held.endpoint_id = given.endpoint_id AND held.state <> 'delivered'";
 

@@ -90,6 +90,20 @@ async fn what_failed_late_counts_as_one_attempt() {
     }
 }
 
+/// A version before this one claims what was left untold, and does not take the mark away.
+#[tokio::test]
+async fn what_was_marked_as_untold_and_then_claimed_is_sent() {
+    let (stage, notifier) = overdue(503).await;
+    stage
+        .wait_for_state("1", "a", DeliveryState::Retrying)
+        .await;
+    let claimed = "UPDATE cdc.delivery SET state = 'claimed', owner = 'gone', lease_until = now() - interval '1 s'";
+    stage.database.execute(claimed).await;
+    stage.receiver.set("a", Behaviour::Answer(200));
+    handle(&notifier, &part("1", "a")).await.unwrap();
+    assert_eq!(stage.receiver.ids("a").len(), 2);
+}
+
 #[tokio::test]
 async fn what_was_refused_late_is_told_though_its_endpoint_is_disabled_by_it() {
     let (stage, notifier) = overdue(410).await;

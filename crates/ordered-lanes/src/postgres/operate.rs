@@ -53,6 +53,7 @@ impl PostgresLanes {
         group: &str,
         record: &Record,
         attempt: Attempt,
+        failed_event: Option<i64>,
     ) -> Result<Operated, Error> {
         let origin = &record.origin;
         let part = record.part.as_ref().map_or("", PartId::as_str);
@@ -62,7 +63,7 @@ impl PostgresLanes {
             .client()
             .await?
             .query_typed(
-                "SELECT cdc.lane_replay($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) AS answer",
+                "SELECT cdc.lane_replay($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) AS answer",
                 &[
                     (&group, Type::TEXT),
                     (&origin.topic, Type::TEXT),
@@ -75,6 +76,7 @@ impl PostgresLanes {
                     (&values, Type::BYTEA_ARRAY),
                     (&record.timestamp_ms, Type::INT8),
                     (&i64::from(attempt.number.get()), Type::INT8),
+                    (&failed_event, Type::INT8),
                 ],
             )
             .await

@@ -115,8 +115,9 @@ impl LaneStore for PostgresLanes {
         group: &str,
         record: &Record,
         attempt: Attempt,
+        failed_event: Option<i64>,
     ) -> Result<Operated, Error> {
-        self.put_back(group, record, attempt).await
+        self.put_back(group, record, attempt, failed_event).await
     }
 
     async fn claim(&self, group: &str, limit: usize, lease: Duration) -> Result<Vec<Lease>, Error> {

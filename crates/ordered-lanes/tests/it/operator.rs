@@ -177,23 +177,32 @@ async fn a_record_that_comes_back_is_tried_in_its_place_as_it_is_now() {
     };
     assert_eq!(
         lanes
-            .replay("another", &corrected, attempt(2))
+            .replay("another", &corrected, attempt(2), None)
             .await
             .unwrap(),
         Operated::Gone
     );
     let waiting = record(0, 1, Some("a"));
     assert_eq!(
-        lanes.replay(GROUP, &waiting, attempt(2)).await.unwrap(),
+        lanes
+            .replay(GROUP, &waiting, attempt(2), None)
+            .await
+            .unwrap(),
         Operated::Gone
     );
     assert_eq!(
-        lanes.replay(GROUP, &corrected, attempt(2)).await.unwrap(),
+        lanes
+            .replay(GROUP, &corrected, attempt(2), None)
+            .await
+            .unwrap(),
         Operated::Done
     );
     let mut lane = claim_due(&lanes, GROUP, 1, HOUR).await.unwrap().remove(0);
     assert_eq!(
-        lanes.replay(GROUP, &corrected, attempt(2)).await.unwrap(),
+        lanes
+            .replay(GROUP, &corrected, attempt(2), None)
+            .await
+            .unwrap(),
         Operated::Busy
     );
     let head = lane.next().await.unwrap().unwrap();
@@ -210,21 +219,25 @@ async fn a_record_that_came_back_and_was_dealt_with_does_not_come_back_again() {
         let lanes = with_dead_head(&database, policy).await;
         drain(&lanes).await;
         let back = record(0, 0, Some("a"));
-        let replay = async |record: &Record, number| {
-            let replayed = lanes.replay(GROUP, record, attempt(number)).await;
+        let replay = async |record: &Record, number, failed_event| {
+            let replayed = lanes
+                .replay(GROUP, record, attempt(number), failed_event)
+                .await;
             replayed.unwrap()
         };
-        assert_eq!(replay(&back, 2).await, Operated::Done);
+        assert_eq!(replay(&back, 2, Some(7)).await, Operated::Done);
         assert_eq!(offsets(&drain(&lanes).await)[0], 0);
-        assert_eq!(replay(&back, 2).await, Operated::Done);
+        assert_eq!(replay(&back, 2, Some(7)).await, Operated::Done);
         assert!(drain(&lanes).await.is_empty());
         // Another replay, and another record in the same place: of a topic that was made anew.
-        assert_eq!(replay(&back, 3).await, Operated::Gone);
+        assert_eq!(replay(&back, 3, Some(7)).await, Operated::Gone);
+        // What an endpoint missed comes from no store, and counts its attempts anew.
+        assert_eq!(replay(&back, 2, None).await, Operated::Gone);
         let other = Record {
             timestamp_ms: Some(1),
             ..back
         };
-        assert_eq!(replay(&other, 2).await, Operated::Gone);
+        assert_eq!(replay(&other, 2, Some(7)).await, Operated::Gone);
     }
 }
 

@@ -30,7 +30,10 @@ impl<H: Handler> Context<H> {
     /// Whether a record is to be handled now. If not, others have it durably.
     pub(super) async fn is_its_turn(&self, job: &Job) -> Result<bool, NotDone> {
         let Job {
-            record, attempt, ..
+            record,
+            attempt,
+            failed_event,
+            ..
         } = job;
         match &self.order {
             Order::Loose | Order::Head => Ok(true),
@@ -40,7 +43,10 @@ impl<H: Handler> Context<H> {
             },
             Order::Replays(order) => {
                 let group = self.shared.names.group();
-                match self.kept(|| order.replay(group, record, *attempt)).await? {
+                match self
+                    .kept(|| order.replay(group, record, *attempt, *failed_event))
+                    .await?
+                {
                     Replayed::Unknown => Ok(true),
                     Replayed::Taken => Ok(false),
                 }

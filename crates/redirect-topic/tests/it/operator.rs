@@ -42,7 +42,7 @@ async fn who_lost_the_partition_does_not_say_that_nothing_is_known() {
     owner.park(record, &given_up()).await.unwrap();
     // The former one has not noticed.
     let replayed = loop {
-        match one.replay(GROUP, record, Attempt::FIRST).await {
+        match one.replay(GROUP, record, Attempt::FIRST, None).await {
             Ok(replayed) => break replayed,
             Err(error) => assert_eq!(error.disposition, OrderDisposition::Transient),
         }

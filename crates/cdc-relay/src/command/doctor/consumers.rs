@@ -29,7 +29,7 @@ const LANES: &[Need] = &[
     ("lane", EVERYTHING),
     ("lane_event", EVERYTHING),
     ("lane_owner", EVERYTHING),
-    ("lane_action", &["INSERT"]),
+    ("lane_action", &["SELECT", "INSERT", "UPDATE"]),
 ];
 
 const COLLECTOR: &[Need] = &[

@@ -179,6 +179,10 @@ impl AtLeastOnce {
                 Err(_) => {}
             }
         }
+        if refused.is_some() {
+            // Its end is final: librdkafka would keep for ever what it had put back to be sent again.
+            self.producer.give_up();
+        }
         metrics.events.increment(delivered);
         self.release(metrics);
         if given_up && let Some(writing) = self.writing.take() {
@@ -228,6 +232,7 @@ impl AtLeastOnce {
         self.released = Some(match newer {
             Some(newer) => Released {
                 token: newer.token.or(writing.token),
+                idle: false,
                 ..newer
             },
             None => Released {
@@ -313,9 +318,9 @@ impl AtLeastOnce {
         self.renew_producer(relay)
     }
 
-    /// Goes on with another producer where one has ended. To be called when nothing is in flight.
+    /// Goes on with another producer where one has ended and has nothing in flight any more.
     pub(super) fn renew_producer(&mut self, relay: &Relay) -> Result<(), RelayError> {
-        if self.producer.fatal().is_some() {
+        if self.producer.fatal().is_some() && self.producer.in_flight().records == 0 {
             self.producer = Self::producer_of(relay)?;
         }
         Ok(())

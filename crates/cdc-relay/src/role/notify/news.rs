@@ -161,7 +161,7 @@ async fn tell(sink: &WebhookSink, news: &News) -> bool {
         .unwrap_or_default()
         .as_micros();
     let kind = kind(*what);
-    let (id, data) = (format!("{kind}-{micros}"), data(*what, endpoint));
+    let (id, data) = (format!("{kind}-{endpoint}-{micros}"), data(*what, endpoint));
     let kind = format!("cdc.{kind}");
     let saying = sink.say(&id, &kind, endpoint.as_str(), *at, &data);
     let error: Box<dyn std::error::Error> = match timeout(TRY_LIMIT, saying).await {

@@ -138,8 +138,10 @@ impl<S: LaneStore> LaneStore for Faulty<S> {
         group: &str,
         record: &Record,
         attempt: Attempt,
+        failed_event: Option<i64>,
     ) -> Result<Operated, Error> {
-        self.step(self.inner.replay(group, record, attempt)).await
+        let replayed = self.inner.replay(group, record, attempt, failed_event);
+        self.step(replayed).await
     }
 
     async fn claim(&self, group: &str, limit: usize, lease: Duration) -> Result<Vec<Lease>, Error> {

@@ -325,7 +325,13 @@ impl LaneStore for MemoryLanes {
     }
 
     /// In a run nothing comes back.
-    async fn replay(&self, _: &str, _: &Record, _: Attempt) -> Result<Operated, Error> {
+    async fn replay(
+        &self,
+        _: &str,
+        _: &Record,
+        _: Attempt,
+        _: Option<i64>,
+    ) -> Result<Operated, Error> {
         Ok(Operated::Gone)
     }
 

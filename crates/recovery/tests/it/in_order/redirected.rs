@@ -177,7 +177,7 @@ async fn a_replay_and_a_discard_reach_the_owner_wherever_they_come_in() {
     let draining = owner.order.drain(&group, heads, stopped);
     let operating = async {
         let corrected = other.record(0, "corrected");
-        let replayed = other.order.replay(&group, &corrected, Attempt::FIRST);
+        let replayed = other.order.replay(&group, &corrected, Attempt::FIRST, None);
         assert_eq!(replayed.await.unwrap(), Replayed::Taken);
         for wanted in ["corrected", "behind"] {
             assert_eq!(handled.recv().await.unwrap().value, Some(wanted.into()));

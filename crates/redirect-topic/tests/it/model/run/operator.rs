@@ -107,7 +107,7 @@ impl Run {
         let is_replay = operation.is_replay;
         let operate = async move {
             if is_replay {
-                let replayed = order.replay(GROUP, &record, Attempt::FIRST).await;
+                let replayed = order.replay(GROUP, &record, Attempt::FIRST, None).await;
                 return replayed.map(Some).map_err(|error| error.disposition);
             }
             let discarded = order.discard(GROUP, &record.origin, record.part.as_ref());

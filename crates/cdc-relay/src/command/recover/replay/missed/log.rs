@@ -18,6 +18,9 @@ use crate::failure::{Context, Failure};
 /// Records that are looked at in one go, whether they were missed or not.
 const LOOKED_AT: usize = 100_000;
 
+/// Bytes of keys and values that are looked at in one go: what is far apart must not take longer than [`READ_LIMIT`].
+const LOOKED_AT_BYTES: usize = 64 << 20;
+
 /// How long that may take.
 const READ_LIMIT: Duration = Duration::from_secs(120);
 
@@ -51,6 +54,7 @@ struct Collected {
     records: Vec<(usize, Record)>,
     bytes: u64,
     looked_at: usize,
+    looked_at_bytes: usize,
     /// Where to go on; `None` when the partition has ended.
     next: Option<i64>,
     part: PartId,
@@ -104,6 +108,7 @@ impl<'a> MissedLog<'a> {
             records: Vec::new(),
             bytes: 0,
             looked_at: 0,
+            looked_at_bytes: 0,
             next: None,
             part: self.part.clone(),
         };
@@ -151,6 +156,10 @@ impl Collected {
     fn take(&mut self, record: &ScannedRecord<'_>) -> ControlFlow<()> {
         let offset = record.offset();
         self.looked_at += 1;
+        self.looked_at_bytes += [record.key(), record.value()]
+            .map(|bytes| bytes.map_or(0, <[u8]>::len))
+            .iter()
+            .sum::<usize>();
         let is_behind = self.wanted[self.place..]
             .iter()
             .take_while(|(place, _)| *place < offset);
@@ -173,7 +182,8 @@ impl Collected {
         }
         let enough = self.place == self.wanted.len()
             || self.bytes >= BATCH_BYTES
-            || self.looked_at >= LOOKED_AT;
+            || self.looked_at >= LOOKED_AT
+            || self.looked_at_bytes >= LOOKED_AT_BYTES;
         if enough {
             self.next = Some(offset + 1);
             ControlFlow::Break(())
