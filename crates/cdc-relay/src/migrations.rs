@@ -132,7 +132,8 @@ mod tests {
                 "lane_part_due",
                 "lane_replay",
                 "untold_deliveries",
-                "endpoint_news"
+                "endpoint_news",
+                "arrivals"
             ]
         );
     }

@@ -86,7 +86,7 @@ impl Notifier {
             "FROM cdc.subscription",
             "untold FROM cdc.delivery",
             "FROM cdc.attempt",
-            "'cdc.claim_new_deliveries'::regproc",
+            "'cdc.claim_new_deliveries'::regproc, 'cdc.settle_arrived'::regproc",
         ] {
             let sql = format!("SELECT {columns} LIMIT 0");
             session()

@@ -11,7 +11,7 @@ use super::{DeliveryKey, DeliveryState, Epoch, Owner};
 use crate::batch::Work;
 use crate::error::Error;
 use crate::metric;
-use crate::session::{Parameter, Session};
+use crate::session::{Parameter, Session, column};
 use crate::waits::WaitedFor;
 use cdc_event::random_fraction;
 
@@ -46,19 +46,13 @@ pub(crate) struct Settling {
 const DOING: &str = "write down outcomes of deliveries";
 
 /// Most deliveries arrive, and this is all that is to be said of them.
-///
-/// `(SELECT $1)`, here and below, hides from the planner how many there are: on a table that is not large yet it would
-/// read all of it in place of one row for each.
-const ARRIVED: &str = "
-    WITH durable AS MATERIALIZED (SELECT set_config('synchronous_commit', 'on', true) AS setting)
-    UPDATE cdc.delivery AS held
-       SET state = 'delivered', owner = NULL, lease_until = NULL, status = given.status, code = NULL, excerpt = NULL,
-           origin = NULL, untold = false, changed_at = now()
-      FROM durable, unnest((SELECT $1), (SELECT $2), (SELECT $3)) AS given (event_id, endpoint_id, status)
-     WHERE held.event_id = given.event_id AND held.endpoint_id = given.endpoint_id AND held.state <> 'delivered'";
+const ARRIVED: &str = "SELECT cdc.settle_arrived($1, $2, $3) AS settled";
 
 /// For those of which there is more to say. Only the holder says what became of it, with one exception: that it arrived is a fact, whoever heard it, and settles
 /// a doubt. The statement may be sent twice.
+///
+/// `(SELECT $1)` hides from the planner how many there are: on a table that is not large yet it would read all of it in
+/// place of one row for each.
 const ANY: &str = "
     WITH durable AS MATERIALIZED (SELECT set_config('synchronous_commit', 'on', true) AS setting),
     given AS MATERIALIZED (
@@ -132,7 +126,9 @@ impl Settling {
             (&endpoints, Type::TEXT_ARRAY),
             (&statuses, Type::INT4_ARRAY),
         ];
-        self.session.execute(DOING, ARRIVED, &parameters).await
+        let rows = self.session.query(DOING, ARRIVED, &parameters).await?;
+        let settled: i64 = rows.first().map_or(Ok(0), |row| column(row, "settled"))?;
+        Ok(settled.unsigned_abs())
     }
 
     async fn any(&mut self, items: &[Settlement]) -> Result<u64, Error> {

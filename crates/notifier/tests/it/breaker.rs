@@ -87,6 +87,7 @@ async fn a_database_of_an_earlier_version_is_refused_at_the_start() {
     for earlier in [
         "ALTER TABLE cdc.endpoint DROP COLUMN closed_until",
         "DROP FUNCTION cdc.claim_new_deliveries",
+        "DROP FUNCTION cdc.settle_arrived",
     ] {
         let stage = Stage::new().await;
         stage.database.execute(earlier).await;

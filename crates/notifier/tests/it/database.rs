@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 
-const MIGRATIONS: [&str; 7] = [
+const MIGRATIONS: [&str; 8] = [
     include_str!("../../../../sql/V7__notifier.sql"),
     include_str!("../../../../sql/V9__attempts.sql"),
     include_str!("../../../../sql/V10__attempts_by_time.sql"),
@@ -10,6 +10,7 @@ const MIGRATIONS: [&str; 7] = [
     include_str!("../../../../sql/V12__cheaper_deliveries.sql"),
     include_str!("../../../../sql/V15__untold_deliveries.sql"),
     include_str!("../../../../sql/V16__endpoint_news.sql"),
+    include_str!("../../../../sql/V17__arrivals.sql"),
 ];
 
 /// A database that goes away with this value.

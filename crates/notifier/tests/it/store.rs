@@ -87,3 +87,25 @@ async fn a_claim_that_must_not_be_lost_waits_for_the_disk_whatever_the_session_i
         assert_eq!(claimed, format!("{other} true {expected}"));
     }
 }
+
+#[tokio::test]
+async fn outcomes_are_found_by_the_index_however_small_the_table_is_and_wait_for_the_disk() {
+    let stage = Stage::new().await;
+    let claim = "SELECT cdc.claim_new_deliveries(ARRAY['1', '2', '3'], ARRAY['a', 'a', 'a'], ARRAY[false, false, false], 'o', 60, false)";
+    stage.database.execute(claim).await;
+    let settle = "SELECT set_config('synchronous_commit', 'off', true) || ' ' ||
+                         cdc.settle_arrived(ARRAY['1', '3', '4'], ARRAY['a', 'a', 'a'], ARRAY[200, 204, 200])
+                         || ' ' || current_setting('synchronous_commit')
+                         || ' ' || pg_stat_get_xact_numscans('cdc.delivery'::regclass)";
+    let settled = stage.database.text(settle).await.unwrap();
+    assert_eq!(settled, "off 2 on 0");
+}
+
+#[tokio::test]
+async fn who_got_what_does_not_depend_on_the_order_of_a_language() {
+    let stage = Stage::new().await;
+    let others = "SELECT string_agg(table_name || '.' || column_name, ' ') FROM information_schema.columns
+                   WHERE table_schema = 'cdc' AND table_name IN ('delivery', 'attempt')
+                     AND column_name IN ('event_id', 'endpoint_id') AND collation_name IS DISTINCT FROM 'C'";
+    assert_eq!(stage.database.text(others).await, None);
+}

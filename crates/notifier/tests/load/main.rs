@@ -24,7 +24,11 @@ use webhook::{
     Class, Client, ExtraHeaders, Format, Guard, GuardSettings, Message, Request, WebhookId,
 };
 
-const MIGRATIONS: [&str; 7] = [
+/// That of the product, since a part of a request's cost is memory.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+const MIGRATIONS: [&str; 8] = [
     include_str!("../../../../sql/V7__notifier.sql"),
     include_str!("../../../../sql/V9__attempts.sql"),
     include_str!("../../../../sql/V10__attempts_by_time.sql"),
@@ -32,6 +36,7 @@ const MIGRATIONS: [&str; 7] = [
     include_str!("../../../../sql/V12__cheaper_deliveries.sql"),
     include_str!("../../../../sql/V15__untold_deliveries.sql"),
     include_str!("../../../../sql/V16__endpoint_news.sql"),
+    include_str!("../../../../sql/V17__arrivals.sql"),
 ];
 const ENDPOINTS: usize = 10_000;
 const IN_FLIGHT: usize = 256;
