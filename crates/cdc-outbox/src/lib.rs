@@ -26,9 +26,12 @@ mod json;
 mod layout;
 mod message;
 mod payload;
+mod route_regex;
 mod routing;
 mod row;
 mod settings;
+mod topic_name;
+mod topic_template;
 mod trace_context;
 mod value;
 
@@ -36,14 +39,15 @@ pub use encoder::Encoder;
 pub use event::{Event, Header, Headers, Notices, Partition, UnixMillis};
 pub use invalid_row::InvalidRow;
 pub use layout::{Layout, UnsuitableTable};
-pub use routing::{
-    IllegalTopic, InvalidRegex, InvalidTemplate, RouteRegex, TopicTemplate, is_topic_name,
-};
+pub use route_regex::{InvalidRegex, RouteRegex};
+pub use routing::IllegalTopic;
 pub use settings::{
     BinaryHandling, CloudEvents, Columns, Converter, DecimalHandling, EmptyArrays, EnvelopeFormat,
     ExpandJson, InvalidPlacement, InvalidSettings, MessagePayload, MissingPlacement, NullMembers,
     OnIllegalTopic, OutboxSettings, Placement, Target, UnknownWord,
 };
+pub use topic_name::is_topic_name;
+pub use topic_template::{InvalidTemplate, TopicTemplate};
 
 /// What the payload is called in an envelope.
 pub(crate) const PAYLOAD_MEMBER: &str = "payload";

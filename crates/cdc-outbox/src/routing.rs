@@ -1,20 +1,14 @@
 //! Which topic an event goes to.
 
-mod regex;
-mod template;
-
-pub use self::regex::{InvalidRegex, RouteRegex};
-pub use self::template::{InvalidTemplate, TopicTemplate};
-
 use std::collections::HashMap;
 
-use crate::settings::{InvalidSettings, OnIllegalTopic};
+use crate::route_regex::RouteRegex;
+use crate::settings::OnIllegalTopic;
+use crate::topic_name::{is_topic_name, sanitized};
+use crate::topic_template::TopicTemplate;
 
 /// Values of the routing column are few; past this many the memory of their topics starts afresh.
 const REMEMBERED: usize = 4096;
-
-/// Kafka's limit for a topic's name, in bytes.
-const LONGEST_NAME: usize = 249;
 
 /// Makes topic names out of the routing column's values, as Kafka Connect's `RegexRouter` does.
 #[derive(Debug)]
@@ -46,35 +40,7 @@ pub struct IllegalTopic {
     pub route: String,
 }
 
-/// Whether Kafka takes this name for a topic.
-#[must_use]
-pub fn is_topic_name(name: &str) -> bool {
-    !name.is_empty()
-        && name.len() <= LONGEST_NAME
-        && name != "."
-        && name != ".."
-        && name.chars().all(is_topic_character)
-}
-
-fn is_topic_character(letter: char) -> bool {
-    letter.is_ascii_alphanumeric() || matches!(letter, '.' | '_' | '-')
-}
-
 impl Router {
-    /// Whether the template fits the regex.
-    pub(crate) fn check(
-        regex: &RouteRegex,
-        template: &TopicTemplate,
-    ) -> Result<(), InvalidSettings> {
-        match template.groups().find(|group| !regex.has_group(group)) {
-            None => Ok(()),
-            Some(group) => Err(InvalidSettings {
-                option: "topic",
-                constraint: format!("have no group that route_regex lacks: {regex} has no {group}"),
-            }),
-        }
-    }
-
     pub(crate) fn new(
         regex: RouteRegex,
         template: TopicTemplate,
@@ -133,18 +99,6 @@ impl Router {
         topic.push_str(&value[found.end..]);
         topic
     }
-}
-
-fn sanitized(name: &str) -> String {
-    name.chars()
-        .map(|letter| {
-            if is_topic_character(letter) {
-                letter
-            } else {
-                '_'
-            }
-        })
-        .collect()
 }
 
 #[cfg(test)]

@@ -11,7 +11,8 @@ pub use self::words::{
     MissingPlacement, NullMembers, OnIllegalTopic, UnknownWord,
 };
 
-use crate::routing::{RouteRegex, TopicTemplate};
+use crate::route_regex::RouteRegex;
+use crate::topic_template::TopicTemplate;
 
 /// Names of the outbox table's columns, which are also the names of a logical message's members.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,9 +3,6 @@
 pub(crate) mod client;
 mod roles;
 mod routes;
-mod snapshot;
-mod state;
-mod states;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -20,9 +17,6 @@ use crate::failure::Failure;
 use crate::metric;
 
 pub(crate) use roles::Roles;
-pub(crate) use snapshot::{Phase, Snapshot};
-pub(crate) use state::RelayState;
-pub(crate) use states::RelayStates;
 
 /// How often the recorder forgets histogram samples that were already counted into buckets.
 const UPKEEP: Duration = Duration::from_secs(5);

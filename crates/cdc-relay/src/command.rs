@@ -14,8 +14,6 @@ mod run;
 mod serving;
 mod status;
 
-pub(crate) use init::{slot_foreign, slot_lost};
-
 use std::future::Future;
 
 use tokio_util::sync::CancellationToken;

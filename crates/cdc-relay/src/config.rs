@@ -5,7 +5,9 @@
 
 mod admin;
 mod effective;
+mod file;
 mod kafka;
+mod key;
 mod layers;
 mod lines;
 mod mistake;

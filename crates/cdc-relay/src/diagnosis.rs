@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use crate::command::{slot_foreign, slot_lost};
 use crate::config::Config;
 use crate::database::{Database, SlotState};
 use crate::error_code::ErrorCode;
@@ -34,11 +33,11 @@ pub(crate) async fn refine(failure: Failure, config: &Config) -> Failure {
 
 fn better(slot: &SlotState, code: ErrorCode) -> Option<Failure> {
     if let Some(mismatch) = slot.mismatch() {
-        return Some(slot_foreign(&slot.name, &mismatch));
+        return Some(Failure::slot_foreign(&slot.name, &mismatch));
     }
     // Who knows that already also knows whether something is missing for it.
     if slot.is_lost() && code != ErrorCode::SlotLost {
-        return Some(slot_lost(&slot.name));
+        return Some(Failure::slot_lost(&slot.name));
     }
     match &slot.holder {
         Some(holder) if code == ErrorCode::SlotInUse => Some(Failure::new(

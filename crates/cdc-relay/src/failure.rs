@@ -7,8 +7,8 @@ mod lanes;
 mod notifier;
 mod postgres;
 mod redirect;
-mod relay;
 mod report;
+mod slot;
 mod store;
 
 use std::error::Error;

@@ -14,6 +14,7 @@ mod failure;
 mod metric;
 mod migrations;
 mod relay;
+mod relay_state;
 mod retention;
 mod role;
 mod shard;

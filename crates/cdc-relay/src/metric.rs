@@ -2,7 +2,6 @@
 
 use metrics::{Unit, describe_counter, describe_gauge, describe_histogram, gauge};
 
-use crate::admin::{Phase, Snapshot};
 use crate::shard::Shard;
 
 /// Events that Kafka acknowledged.
@@ -223,21 +222,6 @@ pub(crate) fn observe_slot(log: SlotLog, shard: Option<Shard>) {
     gauge!(SLOT_LAG, &labels).set(log.lag_bytes.unwrap_or(f64::NAN));
     gauge!(SLOT_RETAINED, &labels).set(log.retained_bytes.unwrap_or(f64::NAN));
     gauge!(SLOT_SAFE, &labels).set(log.safe_bytes.unwrap_or(f64::NAN));
-}
-
-/// Sets the gauges, right before they are read.
-#[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
-pub(crate) fn observe(snapshot: &Snapshot, shard: Option<Shard>) {
-    let labels = shard_labels(shard);
-    gauge!(WIRE_AGE, &labels).set(snapshot.wire_age_seconds);
-    gauge!(UNCONFIRMED, &labels).set(snapshot.unconfirmed_bytes as f64);
-    gauge!(IN_FLIGHT_EVENTS, &labels).set(snapshot.in_flight_events as f64);
-    gauge!(IN_FLIGHT_BYTES, &labels).set(snapshot.in_flight_bytes as f64);
-    gauge!(STREAMING, &labels).set(f64::from(u8::from(snapshot.phase == Phase::Streaming)));
-    gauge!(KAFKA_ANSWERS, &labels).set(f64::from(u8::from(snapshot.kafka_answers)));
-    if let Some(lag) = snapshot.lag_seconds {
-        gauge!(LAG, &labels).set(lag);
-    }
 }
 
 /// None for a shard that is alone.

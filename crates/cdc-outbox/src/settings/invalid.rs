@@ -4,7 +4,6 @@ use std::collections::HashSet;
 
 use super::{Converter, EnvelopeFormat, ExpandJson, OutboxSettings, Target};
 use crate::cloud_events;
-use crate::routing::Router;
 
 /// Settings of which no record can be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -24,7 +23,7 @@ impl OutboxSettings {
     /// The first fault found.
     pub fn validate(&self) -> Result<(), InvalidSettings> {
         self.check_columns()?;
-        Router::check(&self.route_regex, &self.topic)?;
+        self.check_topic()?;
         self.check_placement()?;
         if self.expand_json == ExpandJson::Lossless && self.value_format == Converter::JsonSchema {
             return Err(InvalidSettings {
@@ -59,6 +58,18 @@ impl OutboxSettings {
             }
         }
         Ok(())
+    }
+
+    /// Whether the template fits the regex.
+    fn check_topic(&self) -> Result<(), InvalidSettings> {
+        let regex = &self.route_regex;
+        match self.topic.groups().find(|group| !regex.has_group(group)) {
+            None => Ok(()),
+            Some(group) => Err(InvalidSettings {
+                option: "topic",
+                constraint: format!("have no group that route_regex lacks: {regex} has no {group}"),
+            }),
+        }
     }
 
     fn check_placement(&self) -> Result<(), InvalidSettings> {

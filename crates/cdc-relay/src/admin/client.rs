@@ -6,8 +6,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::Snapshot;
 use crate::config::ListenAddress;
+use crate::relay_state::Snapshot;
 
 /// For the whole exchange: a probe must not hang.
 const LIMIT: Duration = Duration::from_secs(3);

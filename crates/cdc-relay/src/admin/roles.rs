@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::snapshot::{Snapshot, Unwell};
-use super::states::RelayStates;
+use crate::relay_state::{RelayStates, Snapshot, Unwell};
 use crate::role::{CollectSnapshot, CollectState, NotifySnapshot, NotifyState};
 
 /// The roles that this process has; at least one.

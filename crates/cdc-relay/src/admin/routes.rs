@@ -9,7 +9,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::json;
 
 use super::roles::{Report, Roles};
-use super::snapshot::Unwell;
+use crate::relay_state::Unwell;
 
 #[derive(Clone)]
 struct Shared {

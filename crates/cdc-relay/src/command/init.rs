@@ -28,7 +28,6 @@ use store::Store;
 pub(super) use kafka::{checkpoint_topic, missing_checkpoint_topic};
 pub(super) use key::Keys;
 pub(super) use outbox::{missing_column, missing_table};
-pub(crate) use slot::{foreign as slot_foreign, lost as slot_lost};
 
 /// Prepares the database, or with `--dry-run` prints what that would do.
 pub(super) async fn run(arguments: &Init, config: &Config) -> Result<(), Failure> {

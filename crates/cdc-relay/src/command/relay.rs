@@ -7,13 +7,14 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::serving::Serving;
-use crate::admin::{RelayState, RelayStates, Roles};
+use crate::admin::Roles;
 use crate::cli;
 use crate::config::Config;
 use crate::diagnosis;
 use crate::error_code::ErrorCode;
 use crate::failure::Failure;
-use crate::relay::{Relay, RelayMetrics};
+use crate::relay::Relay;
+use crate::relay_state::{RelayMetrics, RelayState, RelayStates};
 use crate::retention;
 use crate::shard::Shard;
 

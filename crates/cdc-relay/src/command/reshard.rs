@@ -20,13 +20,13 @@ use tokio_util::sync::CancellationToken;
 
 use self::before::Before;
 use super::init::{Keys, StreamPlan};
-use crate::admin::RelayState;
 use crate::cli::Reshard;
 use crate::config::{Config, OnGap, Snapshot, quote_identifier};
 use crate::database::Database;
 use crate::error_code::ErrorCode;
 use crate::failure::{Context, Failure};
-use crate::relay::{Relay, RelayMetrics};
+use crate::relay::Relay;
+use crate::relay_state::{RelayMetrics, RelayState};
 use crate::terminal::say;
 
 /// Makes the new slots, lets them take over, and drops the old ones; goes on where an earlier run was interrupted.

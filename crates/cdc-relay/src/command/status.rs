@@ -10,11 +10,12 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use self::consumers::Consumers;
-use crate::admin::{Snapshot, client};
+use crate::admin::client;
 use crate::cli::Status;
 use crate::config::Config;
 use crate::database::{Database, Pace, SlotState};
 use crate::failure::Failure;
+use crate::relay_state::Snapshot;
 use crate::terminal::say;
 
 /// Over this time rates are measured.

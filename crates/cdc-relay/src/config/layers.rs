@@ -1,26 +1,19 @@
 //! Puts the layers on top of each other and remembers where each value came from.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use figment::Figment;
 use figment::value::{Dict, Tag, Value};
 
+use super::file::ConfigFile;
 use super::setting::{Document, Setting, typed};
-use super::{Config, Invalid, mistake, value_file};
+use super::{Config, Invalid, key, mistake, value_file};
 use crate::cli::Assignment;
 use crate::error_code::ErrorCode;
 use crate::failure::Failure;
 
 const DEFAULTS: &str = include_str!("../../../../config/default.toml");
-const PREFIX: &str = "CDC_";
-/// Tables whose keys are librdkafka's, not ours.
-const FREE_TABLES: [&[&str]; 3] = [
-    &["kafka", "client"],
-    &["kafka", "producer"],
-    &["kafka", "consumer"],
-];
-
 /// Keys without a usable default, and what they must do.
 const REQUIRED: [(&str, &str); 2] = [
     (
@@ -35,13 +28,6 @@ const REQUIRED: [(&str, &str); 2] = [
 pub(crate) struct Layers {
     figment: Figment,
     file: Option<ConfigFile>,
-}
-
-/// A configuration file, kept to say on which line a mistake is.
-#[derive(Clone)]
-pub(super) struct ConfigFile {
-    pub(super) path: PathBuf,
-    pub(super) text: String,
 }
 
 impl Layers {
@@ -72,7 +58,7 @@ impl Layers {
             layers.add_variable(name, value, &environment, &defaults)?;
         }
         for flag in flags {
-            let path: Vec<String> = split_key(&flag.key);
+            let path: Vec<String> = key::path_of(&flag.key);
             let origin = "flag --set".to_owned();
             layers.add_setting(path, &flag.value, origin, &defaults)?;
         }
@@ -105,9 +91,7 @@ impl Layers {
             path: path.to_path_buf(),
             text,
         };
-        check_keys(&dict, defaults, &mut Vec::new(), &|key| {
-            mistake::file_origin(&file, key)
-        })?;
+        check_keys(&dict, defaults, &mut Vec::new(), &|key| file.origin(key))?;
         let origin = format!("file {}", path.display());
         self.figment = std::mem::take(&mut self.figment).merge(Document { dict, origin });
         self.file = Some(file);
@@ -123,30 +107,19 @@ impl Layers {
         environment: &BTreeMap<String, String>,
         defaults: &Dict,
     ) -> Result<(), Failure> {
-        let Some(rest) = name.strip_prefix(PREFIX) else {
+        let Some(rest) = name.strip_prefix(key::PREFIX) else {
             return Ok(());
         };
         if !rest.contains("__") {
-            return match known_keys(defaults)
+            return match key::all(defaults)
                 .into_iter()
-                .find(|key| variable(key, "_") == name)
+                .find(|key| key::variable(key, "_") == name)
             {
-                Some(key) => Err(mistake::single_underscore(name, &variable(&key, "__"))),
+                Some(key) => Err(mistake::single_underscore(name, &key::variable(&key, "__"))),
                 None => Ok(()),
             };
         }
-        let parts: Vec<String> = rest.split("__").map(str::to_ascii_lowercase).collect();
-        let path = match FREE_TABLES
-            .iter()
-            .find(|free| parts.len() > free.len() && starts_with(&parts, free))
-        {
-            Some(free) => {
-                let mut path = parts[..free.len()].to_vec();
-                path.push(parts[free.len()..].join("_").replace('_', "."));
-                path
-            }
-            None => parts,
-        };
+        let path = key::path_of_variable(rest);
         let origin = format!("env {name}");
         let Some(key) = value_file::key_of(&path, defaults) else {
             return self.add_setting(path, value, origin, defaults);
@@ -166,7 +139,7 @@ impl Layers {
         origin: String,
         defaults: &Dict,
     ) -> Result<(), Failure> {
-        let value = typed(text, find(defaults, &path));
+        let value = typed(text, key::find(defaults, &path));
         let setting = Setting {
             path,
             value,
@@ -191,7 +164,7 @@ impl Layers {
                 .and_then(Value::as_str)
                 .is_some_and(|text| text.trim().is_empty())
             {
-                return Err(mistake::missing(key, must, &variable(key, "__")));
+                return Err(mistake::missing(key, must, &key::variable(key, "__")));
             }
         }
         self.figment.extract::<Config>().map_err(|error| {
@@ -202,14 +175,14 @@ impl Layers {
                 .map(String::as_str)
                 .filter(|part| part.parse::<usize>().is_err())
                 .collect();
-            let origin = self.origin_of(&split_key(&path.join(".")));
+            let origin = self.origin_of(&key::path_of(&path.join(".")));
             mistake::invalid_value(&error, &origin)
         })
     }
 
     /// The failure for a value that its section refuses.
     pub(super) fn explain(&self, invalid: &Invalid) -> Failure {
-        let origin = self.origin_of(&split_key(invalid.key));
+        let origin = self.origin_of(&key::path_of(invalid.key));
         mistake::refused(invalid, &origin)
     }
 
@@ -233,7 +206,7 @@ impl Layers {
             .find_map(|length| self.figment.find_metadata(&path[..length].join(".")))
             .map_or_else(|| "default".to_owned(), |found| found.name.to_string());
         match &self.file {
-            Some(file) if origin.starts_with("file ") => mistake::file_origin(file, path),
+            Some(file) if origin.starts_with("file ") => file.origin(path),
             _ => origin,
         }
     }
@@ -248,44 +221,6 @@ pub(super) fn defaults() -> Result<Dict, Failure> {
     value.into_dict().ok_or_else(|| bug(&"not a table"))
 }
 
-/// `kafka.client.security.protocol` is the key `security.protocol` of table `kafka.client`.
-fn split_key(key: &str) -> Vec<String> {
-    let parts: Vec<String> = key.split('.').map(str::to_owned).collect();
-    match FREE_TABLES
-        .iter()
-        .find(|free| parts.len() > free.len() && starts_with(&parts, free))
-    {
-        Some(free) => {
-            let mut path = parts[..free.len()].to_vec();
-            path.push(parts[free.len()..].join("."));
-            path
-        }
-        None => parts,
-    }
-}
-
-fn starts_with(path: &[String], prefix: &[&str]) -> bool {
-    path.len() >= prefix.len()
-        && path
-            .iter()
-            .zip(prefix)
-            .all(|(part, expected)| part == expected)
-}
-
-pub(super) fn is_free(path: &[String]) -> bool {
-    FREE_TABLES.iter().any(|free| starts_with(path, free))
-}
-
-pub(super) fn find<'a>(dict: &'a Dict, path: &[String]) -> Option<&'a Value> {
-    let (first, rest) = path.split_first()?;
-    let value = dict.get(first)?;
-    if rest.is_empty() {
-        Some(value)
-    } else {
-        find(value.as_dict()?, rest)
-    }
-}
-
 /// Refuses the first key of `dict` that the defaults do not have.
 fn check_keys(
     dict: &Dict,
@@ -297,14 +232,14 @@ fn check_keys(
         path.push(key.clone());
         match (known.get(key), value) {
             (None, _) => {
-                let candidates = known_keys(&defaults()?);
+                let candidates = key::all(&defaults()?);
                 return Err(mistake::unknown_key(
                     &path.join("."),
                     &origin(path),
                     &candidates,
                 ));
             }
-            (Some(Value::Dict(_, inner_known)), Value::Dict(_, inner)) if !is_free(path) => {
+            (Some(Value::Dict(_, inner_known)), Value::Dict(_, inner)) if !key::is_free(path) => {
                 check_keys(inner, inner_known, path, origin)?;
             }
             _ => {}
@@ -312,34 +247,6 @@ fn check_keys(
         path.pop();
     }
     Ok(())
-}
-
-/// The full names of all keys, and of the tables whose keys are free.
-fn known_keys(defaults: &Dict) -> Vec<String> {
-    fn collect(dict: &Dict, path: &str, into: &mut Vec<String>) {
-        for (key, value) in dict {
-            let name = if path.is_empty() {
-                key.clone()
-            } else {
-                format!("{path}.{key}")
-            };
-            match value {
-                Value::Dict(_, inner) if !inner.is_empty() => collect(inner, &name, into),
-                _ => into.push(name),
-            }
-        }
-    }
-    let mut keys = Vec::new();
-    collect(defaults, "", &mut keys);
-    keys
-}
-
-/// The environment variable of a key.
-fn variable(key: &str, separator: &str) -> String {
-    format!(
-        "{PREFIX}{}",
-        key.replace('.', separator).to_ascii_uppercase()
-    )
 }
 
 #[cfg(test)]

@@ -3,20 +3,10 @@
 use figment::error::Kind;
 
 use super::Invalid;
-use super::layers::ConfigFile;
-use super::lines::line_of;
 use crate::error_code::ErrorCode;
 use crate::failure::Failure;
 
 const SEE_ALL: &str = "`cdc-relay config` shows every key with its value and origin";
-
-/// The file and, if it can be found, the line of a key.
-pub(super) fn file_origin(file: &ConfigFile, path: &[String]) -> String {
-    match line_of(&file.text, path) {
-        Some(line) => format!("file {}, line {line}", file.path.display()),
-        None => format!("file {}", file.path.display()),
-    }
-}
 
 /// The parser's message with its line, without the line's text, which may hold a secret.
 pub(super) fn in_toml(error: &toml::de::Error, text: &str) -> String {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use figment::value::Dict;
 
-use super::layers::{find, is_free};
+use super::key::{find, is_free};
 use super::secret::is_secret_property;
 use crate::error_code::ErrorCode;
 use crate::failure::Failure;

@@ -2,7 +2,7 @@
 
 use cdc_outbox::{Event, Notices};
 
-use super::metrics::{RelayMetrics, Total};
+use crate::relay_state::{RelayMetrics, Total};
 
 /// Counts what is to be noticed about an event that was sent; the first of each kind is logged.
 pub(super) fn note(event: &Event<'_>, metrics: &RelayMetrics) {

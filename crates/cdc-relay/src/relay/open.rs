@@ -32,7 +32,7 @@ use super::topic::KnownTopics;
 use super::topics::TopicFinder;
 use super::walsender::Walsender;
 use super::{Relay, hold, preflight};
-use crate::admin::Phase;
+use crate::relay_state::Phase;
 
 /// The slot's position is told at most this often: a crash repeats about as much, and a message costs nothing.
 const STATUS_INTERVAL: Duration = Duration::from_millis(200);

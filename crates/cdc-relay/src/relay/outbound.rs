@@ -21,7 +21,7 @@ use tokio::time::Instant;
 use super::Relay;
 use super::checkpoint::PartialTransaction;
 use super::error::RelayError;
-use super::metrics::RelayMetrics;
+use crate::relay_state::RelayMetrics;
 
 pub(super) use at_least_once::AtLeastOnce;
 pub(super) use checkpoints::Checkpoints;

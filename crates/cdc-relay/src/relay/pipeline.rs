@@ -25,11 +25,11 @@ use super::checkpoint::{PartialTransaction, SeenCommit};
 use super::coverage::{Coverage, Covered};
 use super::error::RelayError;
 use super::lineage::Lineage;
-use super::metrics::RelayMetrics;
 use super::outbound::{Mark, MarkKind, Outbound};
 use super::park::Poisoned;
 use super::partition::Membership;
 use super::topic::{KnownTopics, Refusal};
+use crate::relay_state::RelayMetrics;
 
 /// The header with the event's id.
 pub(super) const ID_HEADER: &str = "id";

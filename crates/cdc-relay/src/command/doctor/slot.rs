@@ -4,7 +4,6 @@ use bytesize::ByteSize;
 
 use super::finding::Findings;
 use crate::command::amount::{rate, span};
-use crate::command::init;
 use crate::config::Config;
 use crate::database::{Pace, ServerFacts, SlotState};
 use crate::error_code::ErrorCode;
@@ -32,11 +31,11 @@ pub(super) fn check(slot: Option<&SlotState>, config: &Config, findings: &mut Fi
         return false;
     };
     if let Some(mismatch) = slot.mismatch() {
-        findings.failed("slot", &init::slot_foreign(&slot.name, &mismatch));
+        findings.failed("slot", &Failure::slot_foreign(&slot.name, &mismatch));
         return false;
     }
     if slot.is_lost() {
-        findings.failed("slot", &init::slot_lost(&slot.name));
+        findings.failed("slot", &Failure::slot_lost(&slot.name));
         return false;
     }
     match (&slot.holder, slot.inactive_seconds) {

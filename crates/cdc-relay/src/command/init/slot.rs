@@ -68,10 +68,10 @@ pub(super) fn check(
     let Some(slot) = found else { return Ok(()) };
     let name = &slot.name;
     if let Some(mismatch) = slot.mismatch() {
-        return Err(foreign(name, &mismatch));
+        return Err(Failure::slot_foreign(name, &mismatch));
     }
     if slot.is_lost() {
-        return Err(lost(name));
+        return Err(Failure::slot_lost(name));
     }
     if !has_publication {
         return Err(Failure::new(
@@ -89,27 +89,6 @@ pub(super) fn check(
         ));
     }
     Ok(())
-}
-
-/// What `doctor` and the relay say too.
-pub(crate) fn foreign(name: &str, mismatch: &str) -> Failure {
-    Failure::new(
-        ErrorCode::SlotForeign,
-        format!("the replication slot {name:?} {mismatch}"),
-        "choose another `relay.slot`, or drop the slot if nobody needs it (SELECT pg_drop_replication_slot(…))",
-    )
-}
-
-/// What `doctor` and the relay say too.
-pub(crate) fn lost(name: &str) -> Failure {
-    Failure::new(
-        ErrorCode::SlotLost,
-        format!("PostgreSQL has removed log that the slot {name:?} needed (wal_status is lost)"),
-        format!(
-            "events since the slot's position were not relayed. SELECT pg_drop_replication_slot('{name}'); run \
-             `init`; send what is missing from the outbox table; raise max_slot_wal_keep_size"
-        ),
-    )
 }
 
 /// Makes the slot, and reports what it waits for.

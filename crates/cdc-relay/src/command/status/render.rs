@@ -4,10 +4,10 @@ use bytesize::ByteSize;
 
 use super::consumers::{Consumers, EndpointCounts};
 use super::{Report, SlotReport};
-use crate::admin::Snapshot;
 use crate::command::amount::{rate, span};
 use crate::config::Config;
 use crate::database::SlotState;
+use crate::relay_state::Snapshot;
 
 /// Lines of a name and its value.
 pub(super) fn text(report: &Report, config: &Config) -> String {

@@ -14,7 +14,7 @@ use super::{Checkpoints, Frontier, IDLE_INTERVAL, Mark};
 use crate::relay::Relay;
 use crate::relay::checkpoint::Checkpoint;
 use crate::relay::error::RelayError;
-use crate::relay::metrics::RelayMetrics;
+use crate::relay_state::RelayMetrics;
 
 /// Records that may be delivered ahead of one that is stuck, before reading stops: each costs a mark at most.
 const MAX_SPAN: u64 = 200_000;

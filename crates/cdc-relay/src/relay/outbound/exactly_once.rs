@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::{Checkpoints, Frontier, IDLE_INTERVAL, Mark};
 use crate::relay::checkpoint::{Checkpoint, PartialTransaction};
 use crate::relay::error::RelayError;
-use crate::relay::metrics::RelayMetrics;
+use crate::relay_state::RelayMetrics;
 
 /// How large a transaction may become, and how long it may stay open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

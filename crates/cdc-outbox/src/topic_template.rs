@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 use regex::Captures;
 
-use super::{LONGEST_NAME, RouteRegex, is_topic_character};
+use crate::route_regex::RouteRegex;
+use crate::topic_name::{LONGEST_NAME, is_topic_character};
 
 /// A topic's name as Debezium's `route.topic.replacement`: text with `${name}` or `$1` for the groups of the route's
 /// regular expression.

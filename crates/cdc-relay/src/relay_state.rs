@@ -1,5 +1,9 @@
 //! What a running relay says of itself, shared between the pipeline and the admin server.
 
+mod metrics;
+mod snapshot;
+mod states;
+
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -7,10 +11,12 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use cdc_kafka::InFlight;
 use pg_lsn::Lsn;
 
-use super::snapshot::{LastError, Phase, Snapshot, Unwell};
 use crate::error_code::ErrorCode;
 use crate::failure::Failure;
-use crate::relay::RelayMetrics;
+
+pub(crate) use self::metrics::{RelayMetrics, Total};
+pub(crate) use self::snapshot::{LastError, Phase, Snapshot, Unwell};
+pub(crate) use self::states::RelayStates;
 
 /// With records waiting, no acknowledgement for this long means that Kafka does not answer.
 const KAFKA_SILENCE: Duration = Duration::from_secs(5);

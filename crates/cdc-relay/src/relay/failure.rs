@@ -1,9 +1,9 @@
 //! From the end of a relay's session to what the user is told.
 
-use super::{Context, Failure};
+use super::{Gap, RelayError};
 use crate::config::Config;
 use crate::error_code::ErrorCode;
-use crate::relay::{Gap, RelayError};
+use crate::failure::{Context, Failure};
 use crate::shard::Shards;
 
 impl Failure {

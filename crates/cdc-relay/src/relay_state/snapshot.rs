@@ -1,6 +1,10 @@
 //! The state of a relay at one moment, as `/status` shows it.
 
+use metrics::gauge;
 use serde::{Deserialize, Serialize};
+
+use crate::metric;
+use crate::shard::Shard;
 
 /// What the relay is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,6 +80,24 @@ pub(crate) struct Snapshot {
 pub(crate) struct Unwell {
     /// One sentence.
     pub(crate) reason: String,
+}
+
+impl Snapshot {
+    /// Sets the gauges, right before they are read.
+    #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
+    pub(super) fn observe(&self, shard: Option<Shard>) {
+        let labels = metric::shard_labels(shard);
+        let flag = |is: bool| f64::from(u8::from(is));
+        gauge!(metric::WIRE_AGE, &labels).set(self.wire_age_seconds);
+        gauge!(metric::UNCONFIRMED, &labels).set(self.unconfirmed_bytes as f64);
+        gauge!(metric::IN_FLIGHT_EVENTS, &labels).set(self.in_flight_events as f64);
+        gauge!(metric::IN_FLIGHT_BYTES, &labels).set(self.in_flight_bytes as f64);
+        gauge!(metric::STREAMING, &labels).set(flag(self.phase == Phase::Streaming));
+        gauge!(metric::KAFKA_ANSWERS, &labels).set(flag(self.kafka_answers));
+        if let Some(lag) = self.lag_seconds {
+            gauge!(metric::LAG, &labels).set(lag);
+        }
+    }
 }
 
 impl Phase {

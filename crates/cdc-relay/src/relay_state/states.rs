@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
+use super::RelayState;
 use super::snapshot::{LastError, Phase, Snapshot, Unwell};
-use super::state::RelayState;
-use crate::metric;
 use crate::shard::Shard;
 
 /// The state of each shard that this process relays; of one that is alone, without its number.
@@ -55,7 +54,7 @@ impl RelayStates {
     /// Sets the gauges of each, right before they are read.
     pub(crate) fn observe(&self) {
         for (shard, state) in &self.0 {
-            metric::observe(&state.snapshot(), *shard);
+            state.snapshot().observe(*shard);
         }
     }
 
