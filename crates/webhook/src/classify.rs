@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 
 use http::StatusCode;
+use rustls::{CertificateError, OtherError};
 
 use crate::attempt::{Answer, Attempt, Receipt};
 use crate::error::{SendError, Stage};
@@ -106,7 +107,7 @@ fn of_error(error: &SendError) -> (Class, &'static str) {
         SendError::Lookup(LookupError::NotFound) => (Class::Retry, "webhook-dns-not-found"),
         SendError::Lookup(LookupError::Unavailable) => (Class::Retry, "webhook-dns-unavailable"),
         SendError::Connect(error) => (Class::Retry, of_connect(error.kind())),
-        SendError::Certificate(_) => (Class::Retry, "webhook-certificate"),
+        SendError::Certificate(error) => (Class::Retry, of_certificate(error)),
         SendError::Tls(_) => (Class::Retry, "webhook-tls"),
         SendError::Timeout { stage, .. } => (Class::Retry, of_timeout(*stage)),
         SendError::ClosedEarly(_) | SendError::Closed(_) => (Class::Retry, "webhook-closed"),
@@ -121,6 +122,39 @@ const fn of_connect(kind: io::ErrorKind) -> &'static str {
         io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => "webhook-unreachable",
         _ => "webhook-connection",
     }
+}
+
+fn of_certificate(error: &rustls::Error) -> &'static str {
+    let rustls::Error::InvalidCertificate(error) = error else {
+        return "webhook-certificate";
+    };
+    match error {
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            "webhook-certificate-expired"
+        }
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "webhook-certificate-not-yet-valid"
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "webhook-certificate-other-host"
+        }
+        // Nobody who is trusted signed it, or somebody did who only has the name of one who is.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+            "webhook-certificate-untrusted"
+        }
+        CertificateError::Other(other) if is_authority_as_server(other) => {
+            "webhook-certificate-untrusted"
+        }
+        _ => "webhook-certificate",
+    }
+}
+
+/// What `openssl req -x509` makes for a server is an authority's certificate that signed itself.
+fn is_authority_as_server(other: &OtherError) -> bool {
+    matches!(
+        other.0.downcast_ref(),
+        Some(webpki::Error::CaUsedAsEndEntity)
+    )
 }
 
 const fn of_timeout(stage: Stage) -> &'static str {

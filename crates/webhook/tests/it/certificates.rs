@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
+use rcgen::{
+    BasicConstraints, Certificate, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyPair, date_time_ymd,
+};
 use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio_rustls::TlsAcceptor;
@@ -19,8 +22,13 @@ pub(crate) struct Authority {
 
 impl Authority {
     pub(crate) fn new() -> Self {
+        Self::named("authority")
+    }
+
+    fn named(name: &str) -> Self {
         let params = || {
             let mut params = CertificateParams::default();
+            params.distinguished_name.push(DnType::CommonName, name);
             params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
             params
         };
@@ -48,19 +56,7 @@ impl Authority {
         change(&mut params);
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
-        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-        let mut config =
-            ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-                .with_safe_default_protocol_versions()
-                .unwrap()
-                .with_no_client_auth()
-                .with_single_cert(vec![certificate.der().clone()], key)
-                .unwrap();
-        config.alpn_protocols = protocols
-            .iter()
-            .map(|name| name.as_bytes().to_vec())
-            .collect();
-        TlsAcceptor::from(Arc::new(config))
+        acceptor(&certificate, &key, protocols)
     }
 
     pub(crate) fn client(&self) -> Client {
@@ -73,6 +69,22 @@ impl Authority {
             ..settings()
         }
     }
+}
+
+fn acceptor(certificate: &Certificate, key: &KeyPair, protocols: &[&str]) -> TlsAcceptor {
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let mut config =
+        ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.der().clone()], key)
+            .unwrap();
+    config.alpn_protocols = protocols
+        .iter()
+        .map(|name| name.as_bytes().to_vec())
+        .collect();
+    TlsAcceptor::from(Arc::new(config))
 }
 
 #[tokio::test]
@@ -92,30 +104,56 @@ async fn trusts_an_authority_that_it_was_given() {
     assert_eq!(send(&client, &by_address).await.class(), Class::Delivered);
 }
 
+/// A server whose certificate was signed by itself.
+fn self_signed(change: impl FnOnce(&mut CertificateParams)) -> TlsAcceptor {
+    let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    params
+        .distinguished_name
+        .push(DnType::CommonName, "localhost");
+    change(&mut params);
+    let key = KeyPair::generate().unwrap();
+    acceptor(&params.self_signed(&key).unwrap(), &key, &[])
+}
+
 #[tokio::test]
-async fn sends_nothing_to_an_endpoint_whose_certificate_is_not_valid() {
-    let (authority, other) = (Authority::new(), Authority::new());
-    let expired = authority.acceptor_with(&["localhost"], &[], |params| {
-        params.not_after = date_time_ymd(2001, 1, 1);
+async fn sends_nothing_to_an_endpoint_whose_certificate_is_not_valid_and_says_why() {
+    let authority = Authority::new();
+    let (other, of_its_name) = (Authority::named("other"), Authority::new());
+    let with =
+        |change: fn(&mut CertificateParams)| authority.acceptor_with(&["localhost"], &[], change);
+    let expired = with(|params| params.not_after = date_time_ymd(2001, 1, 1));
+    let not_yet = with(|params| params.not_before = date_time_ymd(4000, 1, 1));
+    let of_clients = with(|params| {
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
     });
-    let not_yet = authority.acceptor_with(&["localhost"], &[], |params| {
-        params.not_before = date_time_ymd(4000, 1, 1);
+    let as_openssl_does = self_signed(|params| {
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     });
-    for (case, acceptor) in [
-        ("expired", expired),
-        ("not yet valid", not_yet),
-        ("of another host", authority.acceptor(&["example.com"], &[])),
+    for (code, acceptor) in [
+        ("webhook-certificate-expired", expired),
+        ("webhook-certificate-not-yet-valid", not_yet),
         (
-            "of an authority that nobody trusts",
+            "webhook-certificate-other-host",
+            authority.acceptor(&["example.com"], &[]),
+        ),
+        (
+            "webhook-certificate-untrusted",
             other.acceptor(&["localhost"], &[]),
         ),
+        (
+            "webhook-certificate-untrusted",
+            of_its_name.acceptor(&["localhost"], &[]),
+        ),
+        ("webhook-certificate-untrusted", self_signed(|_| ())),
+        ("webhook-certificate-untrusted", as_openssl_does),
+        ("webhook-certificate", of_clients),
     ] {
         let receiver = Receiver::encrypted(acceptor, |_| status(200)).await;
         let attempt = send(&authority.client(), &receiver.https_url()).await;
         assert_eq!(
             (attempt.class(), attempt.code().as_str(), attempt.receipt()),
-            (Class::Retry, "webhook-certificate", Receipt::NotSent),
-            "{case}: {attempt:?}"
+            (Class::Retry, code, Receipt::NotSent),
+            "{attempt:?}"
         );
         assert!(receiver.seen().is_empty());
     }
