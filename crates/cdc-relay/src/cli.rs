@@ -1,5 +1,6 @@
 //! The command line.
 
+mod after;
 mod endpoint;
 mod recover;
 
@@ -10,6 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::shard::Shards;
 
+pub(crate) use after::After;
 pub(crate) use endpoint::{
     Endpoint, EndpointAction, EndpointAdd, EndpointAttempts, EndpointChange, EndpointDeliveries,
     EndpointList, EndpointRemove, EndpointResolve, EndpointTest,

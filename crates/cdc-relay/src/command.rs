@@ -7,6 +7,7 @@ mod endpoint;
 mod explain;
 mod init;
 mod notify;
+mod page;
 mod recover;
 pub(crate) mod relay;
 mod reshard;

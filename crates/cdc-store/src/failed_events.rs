@@ -16,7 +16,7 @@ use crate::error::Error;
 
 pub use alerts::{AlertClaim, AlertSettings};
 pub use claim::{Claim, ClaimedEvent};
-pub use list::Selected;
+pub use list::{ListPlace, Selected};
 pub use stats::{Group, Stats, StatusCount};
 
 /// The store of failed events: one session with its database.

@@ -45,8 +45,8 @@ pub use failed_event::{
     Action, FailedEvent, FailedEventDetails, FailedEventId, NewFailedEvent, ReplacedPayload,
 };
 pub use failed_events::{
-    AlertClaim, AlertSettings, Claim, ClaimedEvent, FailedEvents, Group, Selected, Stats,
-    StatusCount,
+    AlertClaim, AlertSettings, Claim, ClaimedEvent, FailedEvents, Group, ListPlace, Selected,
+    Stats, StatusCount,
 };
 pub use filter::Filter;
 pub use fingerprint::Fingerprint;

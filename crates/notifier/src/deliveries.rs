@@ -12,9 +12,9 @@ use tokio_postgres::types::Type;
 use crate::delivery::DeliveryState;
 use crate::endpoint::EndpointId;
 use crate::error::Error;
-use crate::session::{Session, column};
+use crate::session::{Parameter, Session, column};
 
-pub use attempts::PastAttempt;
+pub use attempts::{AttemptFilter, AttemptKey, InvalidStatuses, PastAttempt, Statuses};
 pub use missed::{MissedCount, MissedEvent, MissedFilter};
 
 const COLUMNS: &str =
@@ -51,6 +51,17 @@ pub struct Delivery {
     pub changed_at: SystemTime,
 }
 
+/// Tells a delivery from all others, and says when it was begun, by which those in trouble are listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeliveryKey {
+    /// When it was begun.
+    pub created_at: SystemTime,
+    /// The event, as `webhook-id` has it.
+    pub event_id: String,
+    /// The endpoint.
+    pub endpoint: EndpointId,
+}
+
 /// What somebody found out about a delivery that was in doubt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Resolution {
@@ -58,6 +69,18 @@ pub enum Resolution {
     Arrived,
     /// It did not: it is sent when its record comes again, by a replay for example.
     SendAgain,
+}
+
+impl Delivery {
+    /// Which one it is.
+    #[must_use]
+    pub fn key(&self) -> DeliveryKey {
+        DeliveryKey {
+            created_at: self.created_at,
+            event_id: self.event_id.clone(),
+            endpoint: self.endpoint.clone(),
+        }
+    }
 }
 
 impl Deliveries {
@@ -84,7 +107,8 @@ impl Deliveries {
         rows.iter().map(delivery).collect()
     }
 
-    /// The first `limit` that did not arrive and are `state` now, of all endpoints or of one, the oldest first.
+    /// The first `limit` that did not arrive and are `state` now, of all endpoints or of one, the oldest first. With `after`,
+    /// those that come after that one.
     ///
     /// # Errors
     ///
@@ -93,22 +117,27 @@ impl Deliveries {
         &mut self,
         state: DeliveryState,
         endpoint: Option<&EndpointId>,
+        after: Option<&DeliveryKey>,
         limit: u32,
     ) -> Result<Vec<Delivery>, Error> {
         let sql = format!(
             "SELECT {COLUMNS} FROM cdc.delivery
               WHERE code IS NOT NULL AND state = $1 AND ($2 IS NULL OR endpoint_id = $2)
-              ORDER BY created_at, event_id, endpoint_id LIMIT $3"
+                AND ($3 IS NULL OR (created_at, event_id, endpoint_id) > ($3, $4, $5))
+              ORDER BY created_at, event_id, endpoint_id LIMIT $6"
         );
-        let (state, endpoint, limit) = (
-            state.as_str(),
-            endpoint.map(EndpointId::as_str),
-            i64::from(limit),
-        );
-        let parameters = [
-            (&state as _, Type::TEXT),
-            (&endpoint as _, Type::TEXT),
-            (&limit as _, Type::INT8),
+        let (state, endpoint) = (state.as_str(), endpoint.map(EndpointId::as_str));
+        let begun = after.map(|key| key.created_at);
+        let event = after.map(|key| key.event_id.as_str());
+        let to = after.map(|key| key.endpoint.as_str());
+        let limit = i64::from(limit);
+        let parameters: [Parameter<'_>; 6] = [
+            (&state, Type::TEXT),
+            (&endpoint, Type::TEXT),
+            (&begun, Type::TIMESTAMPTZ),
+            (&event, Type::TEXT),
+            (&to, Type::TEXT),
+            (&limit, Type::INT8),
         ];
         let rows = self
             .session
@@ -204,6 +233,12 @@ impl Deliveries {
             }
         }
     }
+}
+
+/// At most a thousand years: PostgreSQL has no time before 4713 BC.
+fn seconds(age: Duration) -> f64 {
+    const LONGEST: Duration = Duration::from_secs(1000 * 366 * 86_400);
+    age.min(LONGEST).as_secs_f64()
 }
 
 fn delivery(row: &Row) -> Result<Delivery, Error> {

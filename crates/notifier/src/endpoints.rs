@@ -16,7 +16,7 @@ use webhook::{Client, Secret};
 use crate::endpoint::{COLUMNS, EndpointId, EndpointRow, EndpointState, Guarantee, Limits};
 use crate::error::Error;
 use crate::secret_keys::SecretKeys;
-use crate::session::Session;
+use crate::session::{Parameter, Session};
 
 pub use change::{ChangedEndpoint, EndpointChange};
 pub use remove::{RemovedEndpoint, Undelivered};
@@ -114,8 +114,28 @@ impl Endpoints {
     ///
     /// [`Error::Postgres`], [`Error::Unreadable`].
     pub async fn list(&mut self) -> Result<Vec<EndpointInfo>, Error> {
-        let sql = format!("SELECT {COLUMNS} FROM cdc.endpoint ORDER BY id");
-        let rows = self.session.query("read endpoints", &sql, &[]).await?;
+        self.page(None, None).await
+    }
+
+    /// Endpoints by name: those that come after `after`, and no more than `limit`; without either, all.
+    ///
+    /// # Errors
+    ///
+    /// As [`list`](Self::list).
+    pub async fn page(
+        &mut self,
+        after: Option<&EndpointId>,
+        limit: Option<u32>,
+    ) -> Result<Vec<EndpointInfo>, Error> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM cdc.endpoint WHERE $1 IS NULL OR id > $1 ORDER BY id LIMIT $2"
+        );
+        let (after, limit) = (after.map(EndpointId::as_str), limit.map(i64::from));
+        let parameters: [Parameter<'_>; 2] = [(&after, Type::TEXT), (&limit, Type::INT8)];
+        let rows = self
+            .session
+            .query("read endpoints", &sql, &parameters)
+            .await?;
         rows.iter()
             .map(|row| EndpointRow::read(row).map(EndpointInfo::from))
             .collect()

@@ -57,7 +57,8 @@ mod waits;
 
 pub use alert::{Alerts, DisabledReason, NoAlerts, Warning};
 pub use deliveries::{
-    Deliveries, Delivery, MissedCount, MissedEvent, MissedFilter, PastAttempt, Resolution,
+    AttemptFilter, AttemptKey, Deliveries, Delivery, DeliveryKey, InvalidStatuses, MissedCount,
+    MissedEvent, MissedFilter, PastAttempt, Resolution, Statuses,
 };
 pub use delivery::{DeliveryState, UnknownDeliveryState};
 pub use endpoint::{EndpointId, EndpointState, Guarantee, Limits, UnknownGuarantee};

@@ -1,11 +1,15 @@
 //! The arguments of `endpoint`.
 
+mod lists;
+
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use notifier::{EndpointId, Guarantee};
+
+pub(crate) use lists::{EndpointAttempts, EndpointDeliveries, EndpointList};
 
 /// Arguments of `endpoint`.
 #[derive(Debug, Args)]
@@ -48,6 +52,7 @@ pub(crate) enum EndpointAction {
     Remove(EndpointRemove),
     /// Lists endpoints, without their secrets.
     #[command(after_help = "Examples:\n  cdc-relay endpoint list\n  \
+                            cdc-relay endpoint list --limit 100 --after billing\n  \
                             cdc-relay endpoint list --json | jq '.endpoints[] | select(.state == \"disabled\")'")]
     List(EndpointList),
     /// Sends a test message to an endpoint and prints what it answered.
@@ -76,7 +81,9 @@ pub(crate) enum EndpointAction {
     /// Lists requests and what was answered, the newest first.
     #[command(
         after_help = "Which requests are kept is said by `notify.attempt_log`: those that failed, if nothing else.\n\n\
-                            Examples:\n  cdc-relay endpoint attempts --endpoint billing\n  \
+                            Examples:\n  cdc-relay endpoint attempts --endpoint billing --newer-than 1h\n  \
+                            cdc-relay endpoint attempts --status 5xx --older-than 1d --newer-than 2d\n  \
+                            cdc-relay endpoint attempts --code webhook-timeout --limit 20\n  \
                             cdc-relay endpoint attempts --event 4f0c… --json"
     )]
     Attempts(EndpointAttempts),
@@ -190,14 +197,6 @@ pub(crate) struct EndpointRemove {
     pub(crate) json: bool,
 }
 
-/// Arguments of `endpoint list`.
-#[derive(Debug, Args)]
-pub(crate) struct EndpointList {
-    /// Prints JSON.
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
 /// Arguments of `endpoint test`.
 #[derive(Debug, Args)]
 pub(crate) struct EndpointTest {
@@ -240,40 +239,6 @@ pub(crate) struct EndpointRotateSecret {
     /// How long requests are signed with the old one too.
     #[arg(long, default_value = "24h", value_parser = humantime::parse_duration)]
     pub(crate) overlap: Duration,
-}
-
-/// Arguments of `endpoint deliveries`.
-#[derive(Debug, Args)]
-pub(crate) struct EndpointDeliveries {
-    /// Only those to this endpoint.
-    #[arg(long, value_parser = endpoint_id)]
-    pub(crate) endpoint: Option<EndpointId>,
-    /// Only those of this state: failed, unknown, missed or retrying.
-    #[arg(long, default_value = "failed")]
-    pub(crate) state: notifier::DeliveryState,
-    /// At most this many, the oldest first.
-    #[arg(long, default_value = "100", value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    pub(crate) limit: u32,
-    /// Prints JSON.
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-/// Arguments of `endpoint attempts`.
-#[derive(Debug, Args)]
-pub(crate) struct EndpointAttempts {
-    /// Only those to this endpoint.
-    #[arg(long, value_parser = endpoint_id)]
-    pub(crate) endpoint: Option<EndpointId>,
-    /// Only those of this event, as `webhook-id` has it.
-    #[arg(long)]
-    pub(crate) event: Option<String>,
-    /// At most this many.
-    #[arg(long, default_value = "100", value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    pub(crate) limit: u32,
-    /// Prints JSON, with the beginning of each answer.
-    #[arg(long)]
-    pub(crate) json: bool,
 }
 
 /// Arguments of `endpoint resolve`.

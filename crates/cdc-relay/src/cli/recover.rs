@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use cdc_store::{FailedEventId, Status};
+use cdc_store::{FailedEventId, ListPlace, Status};
 use clap::{Args, Subcommand};
+
+use super::After;
 
 /// Arguments of `recover`.
 #[derive(Debug, Args)]
@@ -29,7 +31,7 @@ pub(crate) enum RecoverAction {
     #[command(after_help = "Examples:\n  cdc-relay recover list\n  \
                             cdc-relay recover list --code CDC0043 --newer-than 1h\n  \
                             cdc-relay recover list --status replayed --json | jq '.events[].id'")]
-    List(RecoverList),
+    List(Box<RecoverList>),
     /// Shows one failed event with its record, its error and what was done about it.
     #[command(after_help = "Examples:\n  cdc-relay recover show 17\n  \
                             cdc-relay recover show 17 --json | jq -r .payload")]
@@ -77,6 +79,9 @@ pub(crate) struct RecoverList {
     /// At most this many.
     #[arg(long, value_name = "N", default_value = "100")]
     pub(crate) limit: NonZeroU32,
+    /// Goes on behind a list that was cut off, with what it said at its end.
+    #[arg(long, value_name = "PLACE")]
+    pub(crate) after: Option<After<ListPlace>>,
     /// Prints JSON.
     #[arg(long)]
     pub(crate) json: bool,

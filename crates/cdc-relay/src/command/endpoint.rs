@@ -32,10 +32,7 @@ pub(super) async fn run(arguments: &Endpoint, config: &Config) -> Result<(), Fai
         EndpointAction::Add(arguments) => add(arguments, endpoints()?, config).await,
         EndpointAction::Change(arguments) => change::run(arguments, endpoints()?, config).await,
         EndpointAction::Remove(arguments) => remove::run(arguments, endpoints()?, config).await,
-        EndpointAction::List(arguments) => {
-            let endpoints = endpoints()?.list().await.map_err(told)?;
-            list::print(arguments, &endpoints)
-        }
+        EndpointAction::List(arguments) => list::run(arguments, endpoints()?, config).await,
         EndpointAction::Test(arguments) => Box::pin(test(arguments, endpoints()?, config)).await,
         EndpointAction::Enable(arguments) => {
             let missed = endpoints()?.enable(&arguments.id).await.map_err(told)?;

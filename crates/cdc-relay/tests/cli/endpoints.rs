@@ -1,6 +1,7 @@
 //! `cdc-relay endpoint`, and what the services say when there is nothing to do.
 
 mod change;
+mod lists;
 mod memory;
 mod remove;
 mod test_message;
@@ -83,34 +84,6 @@ async fn an_endpoint_is_added_listed_counted_and_disabled_without_its_secret_bei
         .run(&["endpoint", "enable", "nobody"])
         .await
         .failed(69, "CDC0070");
-}
-
-#[tokio::test]
-async fn requests_are_listed_for_people_and_programs() {
-    let database = TestDatabase::create().await;
-    database.run(&["init"]).await.succeeded();
-    let none = database.run(&["endpoint", "attempts"]).await.succeeded();
-    assert!(none.contains("notify.attempt_log"), "{none}");
-    database
-        .execute(
-            "INSERT INTO cdc.attempt (event_id, endpoint_id, epoch, milliseconds, status, code, excerpt)
-             VALUES ('e-1', 'billing', 1, 12, 503, 'webhook-server-error', 'try later'),
-                    ('e-2', 'billing', 1, 5, 200, NULL, NULL)",
-        )
-        .await;
-    let list = ["endpoint", "attempts", "--event", "e-1"];
-    let listed = database.run(&list).await.succeeded();
-    assert!(
-        ["12 ms", "503", "webhook-server-error"]
-            .iter()
-            .all(|part| listed.contains(part))
-            && !listed.contains("e-2"),
-        "{listed}"
-    );
-    let json = ["endpoint", "attempts", "--endpoint", "billing", "--json"];
-    let json = database.run(&json).await.succeeded();
-    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
-    assert_eq!(json["attempts"].as_array().map(Vec::len), Some(2), "{json}");
 }
 
 #[tokio::test]

@@ -87,6 +87,11 @@ async fn lists_and_shows_what_failed() {
         listed["events"][0]["payload"].is_null(),
         "a list has no payloads"
     );
+    let next = listed["next"].as_str().unwrap();
+    let rest = ["recover", "list", "--limit", "1", "--after", next, "--json"];
+    let rest = json(&database, &rest).await;
+    assert_eq!(rest["events"][0]["origin"]["commit_lsn"], "0/1");
+    assert_eq!(rest["next"], Value::Null);
 
     let shown = database.run(&["recover", "show", "1"]).await.succeeded();
     for part in [

@@ -1,7 +1,9 @@
 //! Looks at failures.
 
+use std::time::SystemTime;
+
 use tokio_postgres::Row;
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
 
 use super::FailedEvents;
 use super::claim::numbers;
@@ -13,6 +15,9 @@ use crate::failed_event::{
 use crate::filter::{CONDITION, Filter, LIMIT, REPLAY_ORDER};
 use crate::origin::Origin;
 
+/// A value of a statement, and its type.
+type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
+
 /// A failed event that can be dealt with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Selected {
@@ -20,6 +25,15 @@ pub struct Selected {
     pub id: FailedEventId,
     /// Whether there is a record to be sent.
     pub replayable: bool,
+}
+
+/// Where a failed event stands in a list: the last failure comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ListPlace {
+    /// When it failed last.
+    pub last_failed_at: SystemTime,
+    /// Its number.
+    pub id: FailedEventId,
 }
 
 /// Open, or held by a replay that did not end in time.
@@ -34,10 +48,32 @@ impl FailedEvents {
     ///
     /// [`Error::Postgres`], [`Error::Unreadable`].
     pub async fn list(&mut self, filter: &Filter, limit: u32) -> Result<Vec<FailedEvent>, Error> {
+        self.page(filter, None, limit).await
+    }
+
+    /// As [`list`](Self::list), but those that come after `after` in this order. An event that failed again meanwhile
+    /// comes before all of them.
+    ///
+    /// Cancel safe.
+    ///
+    /// # Errors
+    ///
+    /// As of [`list`](Self::list).
+    pub async fn page(
+        &mut self,
+        filter: &Filter,
+        after: Option<ListPlace>,
+        limit: u32,
+    ) -> Result<Vec<FailedEvent>, Error> {
         let sql = format!(
-            "SELECT {SUMMARY} FROM cdc.failed_event WHERE {CONDITION} ORDER BY last_failed_at DESC, id DESC LIMIT {LIMIT}"
+            "SELECT {SUMMARY} FROM cdc.failed_event
+              WHERE {CONDITION} AND ($12 IS NULL OR (last_failed_at, id) < ($12, $13))
+              ORDER BY last_failed_at DESC, id DESC LIMIT {LIMIT}"
         );
-        let rows = self.filtered(&sql, filter, limit).await?;
+        let failed_at = after.map(|place| place.last_failed_at);
+        let id = after.map(|place| place.id.get());
+        let more: [Parameter<'_>; 2] = [(&failed_at, Type::TIMESTAMPTZ), (&id, Type::INT8)];
+        let rows = self.filtered(&sql, filter, limit, &more).await?;
         rows.iter().map(failed_event).collect()
     }
 
@@ -55,7 +91,7 @@ impl FailedEvents {
             "SELECT id, topic IS NOT NULL AS replayable FROM cdc.failed_event
               WHERE {CONDITION} AND {UNHELD} ORDER BY {REPLAY_ORDER} LIMIT {LIMIT}"
         );
-        let rows = self.filtered(&sql, filter, limit).await?;
+        let rows = self.filtered(&sql, filter, limit, &[]).await?;
         let selected = |row: &Row| {
             Ok(Selected {
                 id: id(row)?,
@@ -134,16 +170,19 @@ impl FailedEvents {
             .collect()
     }
 
+    /// `more` are the parameters after [`LIMIT`].
     async fn filtered(
         &mut self,
         sql: &str,
         filter: &Filter,
         limit: u32,
+        more: &[Parameter<'_>],
     ) -> Result<Vec<Row>, Error> {
         let bound = filter.bind();
         let limit = i64::from(limit);
         let mut parameters = bound.parameters();
         parameters.push((&limit, Type::INT8));
+        parameters.extend_from_slice(more);
         self.client()
             .await?
             .query_typed(sql, &parameters)

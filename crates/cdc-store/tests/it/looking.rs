@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cdc_store::{ErrorReport, Filter, Status};
+use cdc_store::{ErrorReport, Filter, ListPlace, Status};
 
 use crate::database::Database;
 use crate::events::{of_consumer, of_relay};
@@ -115,6 +115,32 @@ async fn a_filter_means_what_it_says() {
         ids[0],
         "the last failure comes first"
     );
+}
+
+#[tokio::test]
+async fn pages_have_each_event_once_though_many_failed_at_the_same_time() {
+    let database = Database::create().await;
+    let mut store = database.store().await;
+    let events: Vec<_> = (1..=9).map(|lsn| of_relay(lsn, 0, "a")).collect();
+    store.record(&events).await.unwrap();
+    database
+        .execute(
+            "UPDATE cdc.failed_event SET last_failed_at = now() - make_interval(secs => id % 2)",
+        )
+        .await;
+    let all = store.list(&Filter::default(), 100).await.unwrap();
+    assert_eq!(all.len(), 9);
+    let (mut paged, mut after) = (Vec::new(), None);
+    loop {
+        let page = store.page(&Filter::default(), after, 2).await.unwrap();
+        let Some(last) = page.last() else { break };
+        after = Some(ListPlace {
+            last_failed_at: last.last_failed_at,
+            id: last.id,
+        });
+        paged.extend(page);
+    }
+    assert_eq!(paged, all);
 }
 
 #[tokio::test]

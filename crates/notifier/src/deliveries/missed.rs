@@ -6,7 +6,7 @@ use cdc_event::KafkaPosition;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
-use super::Deliveries;
+use super::{Deliveries, seconds};
 use crate::endpoint::EndpointId;
 use crate::error::Error;
 use crate::session::{Parameter, column};
@@ -175,8 +175,8 @@ impl<'a> Asked<'a> {
         Self {
             endpoint: endpoint.as_str(),
             topic: filter.topic.as_deref(),
-            older: filter.older_than.as_ref().map(Duration::as_secs_f64),
-            newer: filter.newer_than.as_ref().map(Duration::as_secs_f64),
+            older: filter.older_than.map(seconds),
+            newer: filter.newer_than.map(seconds),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::time::Duration;
 
-use notifier::{AttemptLog, DeliveryState, EndpointId, Settings};
+use notifier::{AttemptFilter, AttemptLog, DeliveryState, EndpointId, PastAttempt, Settings};
 
 use crate::receiver::Behaviour;
 use crate::stage::{Stage, handle, only_part, part, record, settings};
@@ -35,7 +35,11 @@ async fn each_failed_request_is_listed_with_its_answer_the_newest_first() {
         Some(DeliveryState::Delivered)
     );
 
-    let attempts = stage.deliveries().attempts(None, None, 10).await.unwrap();
+    let attempts = stage
+        .deliveries()
+        .attempts(&AttemptFilter::default(), None, 10)
+        .await
+        .unwrap();
     let seen: Vec<_> = attempts
         .iter()
         .map(|attempt| (attempt.status, attempt.code.as_deref()))
@@ -52,20 +56,122 @@ async fn each_failed_request_is_listed_with_its_answer_the_newest_first() {
             .iter()
             .all(|attempt| attempt.event_id == "e-1" && attempt.took < Duration::from_secs(20))
     );
+}
 
-    let mut deliveries = stage.deliveries();
-    let of = async |event: Option<&str>, endpoint: Option<&str>, limit| {
-        let endpoint = endpoint.map(id);
-        deliveries
-            .attempts(event, endpoint.as_ref(), limit)
-            .await
-            .unwrap()
-            .len()
+#[tokio::test]
+async fn a_filter_means_what_it_says() {
+    let stage = Stage::new().await;
+    stage
+        .database
+        .execute(
+            "INSERT INTO cdc.attempt (event_id, endpoint_id, epoch, at, milliseconds, status, code) VALUES
+                 ('e-1', 'a', 1, now() - interval '3 hours', 1, 503, 'webhook-server-error'),
+                 ('e-1', 'a', 2, now() - interval '2 hours', 1, NULL, 'webhook-timeout'),
+                 ('e-1', 'b', 1, now() - interval '1 minute', 1, 404, 'webhook-client-error'),
+                 ('e-2', 'a', 1, now(), 1, 200, NULL)",
+        )
+        .await;
+    let all = AttemptFilter::default;
+    let hour = Some(Duration::from_secs(3600));
+    let answered = |text: &str| AttemptFilter {
+        status: Some(text.parse().unwrap()),
+        ..all()
     };
-    let mut of = of;
-    assert_eq!(of(Some("e-1"), Some("a"), 1).await, 1);
-    assert_eq!(of(Some("e-2"), None, 10).await, 0);
-    assert_eq!(of(None, Some("b"), 10).await, 0);
+    let failed_so = |code: &str| AttemptFilter {
+        code: Some(code.into()),
+        ..all()
+    };
+    let older = |older_than| AttemptFilter {
+        older_than,
+        ..all()
+    };
+    let newer = |newer_than| AttemptFilter {
+        newer_than,
+        ..all()
+    };
+    let of_event = AttemptFilter {
+        event_id: Some("e-1".into()),
+        ..all()
+    };
+    let to_endpoint = AttemptFilter {
+        endpoint: Some(id("a")),
+        ..all()
+    };
+    let both = AttemptFilter {
+        endpoint: Some(id("b")),
+        ..of_event.clone()
+    };
+    let mut deliveries = stage.deliveries();
+    for (filter, expected) in [
+        (all(), "e-2 a 1, e-1 b 1, e-1 a 2, e-1 a 1"),
+        (of_event, "e-1 b 1, e-1 a 2, e-1 a 1"),
+        (to_endpoint, "e-2 a 1, e-1 a 2, e-1 a 1"),
+        (both, "e-1 b 1"),
+        (failed_so("webhook-timeout"), "e-1 a 2"),
+        (failed_so("webhook-gone"), ""),
+        (answered("503"), "e-1 a 1"),
+        (answered("502"), ""),
+        (answered("4xx"), "e-1 b 1"),
+        (answered("2xx"), "e-2 a 1"),
+        (older(hour), "e-1 a 2, e-1 a 1"),
+        (newer(hour), "e-2 a 1, e-1 b 1"),
+        (older(Some(Duration::MAX)), ""),
+        (
+            newer(Some(Duration::MAX)),
+            "e-2 a 1, e-1 b 1, e-1 a 2, e-1 a 1",
+        ),
+    ] {
+        let found = deliveries.attempts(&filter, None, 10).await.unwrap();
+        let found: Vec<_> = found.iter().map(shown).collect();
+        assert_eq!(found.join(", "), expected, "{filter:?}");
+    }
+}
+
+/// A batch writes many rows at once, which then have the same time.
+#[tokio::test]
+async fn pages_have_each_request_once_though_many_were_over_at_the_same_time() {
+    let stage = Stage::new().await;
+    stage
+        .database
+        .execute(
+            "INSERT INTO cdc.attempt (event_id, endpoint_id, epoch, at, milliseconds)
+             SELECT 'e' || n % 5, 'a' || n / 5 % 2, n / 10, now() - make_interval(secs => n % 2), 1
+               FROM generate_series(0, 29) AS n",
+        )
+        .await;
+    let mut deliveries = stage.deliveries();
+    let all = deliveries
+        .attempts(&AttemptFilter::default(), None, 100)
+        .await
+        .unwrap();
+    assert_eq!(all.len(), 30);
+    let (mut paged, mut after) = (Vec::new(), None);
+    loop {
+        let page = deliveries
+            .attempts(&AttemptFilter::default(), after.as_ref(), 7)
+            .await
+            .unwrap();
+        let Some(last) = page.last() else { break };
+        after = Some(last.key());
+        paged.extend(page);
+        // What comes meanwhile is before all of them.
+        let insert = format!(
+            "INSERT INTO cdc.attempt (event_id, endpoint_id, epoch, milliseconds) VALUES ('new', 'a', {}, 1)",
+            paged.len()
+        );
+        stage.database.execute(&insert).await;
+    }
+    assert_eq!(paged, all);
+}
+
+fn shown(attempt: &PastAttempt) -> String {
+    let PastAttempt {
+        event_id,
+        endpoint,
+        epoch,
+        ..
+    } = attempt;
+    format!("{event_id} {endpoint} {epoch}")
 }
 
 #[tokio::test]
@@ -79,7 +185,11 @@ async fn all_of_them_or_none_are_kept_if_that_is_wanted() {
         stage.endpoint("a").await;
         let notifier = stage.notifier_with(logging(wanted)).await;
         handle(&notifier, &record("e-1")).await.unwrap();
-        let attempts = stage.deliveries().attempts(None, None, 10).await.unwrap();
+        let attempts = stage
+            .deliveries()
+            .attempts(&AttemptFilter::default(), None, 10)
+            .await
+            .unwrap();
         assert_eq!(attempts.len(), kept, "{wanted:?}");
         assert!(
             attempts
@@ -107,7 +217,11 @@ async fn a_request_without_an_answer_is_kept_too_but_not_what_was_never_sent() {
         .await;
     let notifier = stage.notifier_with(logging(AttemptLog::All)).await;
     assert!(only_part(handle(&notifier, &record("e-1")).await).1);
-    let attempts = stage.deliveries().attempts(None, None, 10).await.unwrap();
+    let attempts = stage
+        .deliveries()
+        .attempts(&AttemptFilter::default(), None, 10)
+        .await
+        .unwrap();
     let seen: Vec<_> = attempts
         .iter()
         .map(|attempt| {
@@ -137,7 +251,11 @@ async fn they_are_forgotten_with_the_deliveries() {
         .prune(Duration::from_secs(86_400), 1)
         .await
         .unwrap();
-    let left = stage.deliveries().attempts(None, None, 10).await.unwrap();
+    let left = stage
+        .deliveries()
+        .attempts(&AttemptFilter::default(), None, 10)
+        .await
+        .unwrap();
     assert_eq!(
         left.iter()
             .map(|attempt| attempt.event_id.as_str())
@@ -176,8 +294,9 @@ async fn an_event_s_trace_context_goes_with_the_request_and_a_bad_one_does_not_s
     );
 }
 
+/// Of 20 000 requests, those that are newest, that are far back, and of a time.
 #[tokio::test]
-async fn the_newest_of_many_are_found_without_looking_at_all() {
+async fn a_few_of_many_are_found_without_looking_at_all() {
     let stage = Stage::new().await;
     stage
         .database
@@ -187,19 +306,44 @@ async fn the_newest_of_many_are_found_without_looking_at_all() {
              ANALYZE cdc.attempt;",
         )
         .await;
-    let newest = stage.deliveries().attempts(None, None, 2).await.unwrap();
-    let ids: Vec<_> = newest.iter().map(|one| one.event_id.as_str()).collect();
-    assert_eq!(ids, ["e1", "e2"]);
+    let all = AttemptFilter::default();
+    let old = AttemptFilter {
+        older_than: Some(Duration::from_secs(15_000)),
+        ..all.clone()
+    };
+    let mut deliveries = stage.deliveries();
+    let newest = deliveries.attempts(&all, None, 2).await.unwrap();
+    let next = deliveries
+        .attempts(&all, Some(&newest[1].key()), 2)
+        .await
+        .unwrap();
+    let back = deliveries.attempts(&old, None, 1).await.unwrap();
+    let far = deliveries
+        .attempts(&all, Some(&back[0].key()), 1)
+        .await
+        .unwrap();
+    let found = [newest, next, back, far].concat();
+    let ids: Vec<_> = found.iter().map(|one| one.event_id.as_str()).collect();
+    assert_eq!(ids[..4], ["e1", "e2", "e3", "e4"]);
+    assert!(ids[4].starts_with("e15"), "{ids:?}");
+    drop(deliveries);
     // A server counts what a session did when the session has ended.
-    let used = "SELECT coalesce(sum(idx_scan), 0) FROM pg_stat_user_indexes WHERE indexrelname = 'attempt_by_time'";
+    let used = "SELECT (idx_scan >= 4)::text FROM pg_stat_user_indexes WHERE indexrelname = 'attempt_by_time'";
     let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
-    while stage.database.text(used).await.as_deref() == Some("0") {
+    while stage.database.text(used).await.as_deref() != Some("true") {
         assert!(
             tokio::time::Instant::now() < deadline,
             "the index was not used"
         );
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+    let read = "SELECT (idx_tup_read < 1000)::text || seq_tup_read FROM pg_stat_user_indexes
+                  JOIN pg_stat_user_tables USING (relid) WHERE indexrelname = 'attempt_by_time'";
+    assert_eq!(
+        stage.database.text(read).await.as_deref(),
+        Some("true0"),
+        "more was read than is listed"
+    );
 }
 
 #[tokio::test]

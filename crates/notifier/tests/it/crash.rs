@@ -87,7 +87,7 @@ async fn killed_in_flight_an_endpoint_that_must_not_hear_twice_does_not_and_the_
     assert_eq!(stage.receiver.ids("a"), ["1"]);
     let listed = stage
         .deliveries()
-        .in_trouble(DeliveryState::Unknown, None, 10)
+        .in_trouble(DeliveryState::Unknown, None, None, 10)
         .await
         .unwrap();
     assert_eq!((listed.len(), listed[0].event_id.as_str()), (1, "1"));

@@ -159,7 +159,7 @@ async fn a_disabled_endpoint_is_told_nothing_and_what_it_missed_is_known() {
     // What it missed it gets when somebody lets the records come again.
     let listed = stage
         .deliveries()
-        .in_trouble(DeliveryState::Missed, Some(&id), 10)
+        .in_trouble(DeliveryState::Missed, Some(&id), None, 10)
         .await
         .unwrap();
     let origins: Vec<_> = listed

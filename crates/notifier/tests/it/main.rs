@@ -15,6 +15,7 @@ mod news;
 mod outage;
 mod outcomes;
 mod overdue;
+mod pages;
 mod proxy;
 mod receiver;
 mod stage;

@@ -46,7 +46,7 @@ async fn an_answer_decides_whether_the_event_comes_again() {
     }
     let listed = stage
         .deliveries()
-        .in_trouble(DeliveryState::Failed, None, 10)
+        .in_trouble(DeliveryState::Failed, None, None, 10)
         .await
         .unwrap();
     let excerpts: Vec<_> = listed

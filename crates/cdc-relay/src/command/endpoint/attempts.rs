@@ -1,11 +1,12 @@
 //! `cdc-relay endpoint attempts`.
 
-use notifier::{Deliveries, PastAttempt};
+use notifier::{AttemptFilter, Deliveries, PastAttempt};
 use pg_replication::ConnectOptions;
 use serde_json::{Value, json};
 
 use super::STATEMENT_LIMIT;
-use crate::cli::EndpointAttempts;
+use crate::cli::{After, EndpointAttempts};
+use crate::command::page::Page;
 use crate::command::recover::{aligned, say_json, time};
 use crate::config::Config;
 use crate::failure::Failure;
@@ -17,24 +18,30 @@ pub(super) async fn list(
     config: &Config,
 ) -> Result<(), Failure> {
     let mut deliveries = Deliveries::new(store, STATEMENT_LIMIT);
+    let filter = AttemptFilter {
+        event_id: arguments.event.clone(),
+        endpoint: arguments.endpoint.clone(),
+        code: arguments.code.clone(),
+        status: arguments.status,
+        older_than: arguments.older_than,
+        newer_than: arguments.newer_than,
+    };
+    let (limit, after) = (arguments.limit, arguments.after.as_ref());
     let found = deliveries
-        .attempts(
-            arguments.event.as_deref(),
-            arguments.endpoint.as_ref(),
-            arguments.limit,
-        )
+        .attempts(&filter, after.map(|after| &after.0), limit + 1)
         .await;
     let found = found.map_err(|error| Failure::from_notifier(error, config))?;
+    let page = Page::of(found, limit, |last| After(last.key()).to_string());
     if arguments.json {
-        let attempts: Vec<_> = found.iter().map(as_json).collect();
-        return say_json(&json!({ "attempts": attempts }));
+        let attempts: Vec<_> = page.rows.iter().map(as_json).collect();
+        return say_json(&json!({ "attempts": attempts, "next": page.next }));
     }
-    if found.is_empty() {
+    if page.rows.is_empty() {
         say("no such requests were kept; `notify.attempt_log` says which are");
         return Ok(());
     }
     let mut rows = vec![["AT", "EVENT", "ENDPOINT", "TOOK", "STATUS", "CODE"].map(str::to_owned)];
-    rows.extend(found.iter().map(|attempt| {
+    rows.extend(page.rows.iter().map(|attempt| {
         [
             time(attempt.at),
             attempt.event_id.clone(),
@@ -47,6 +54,7 @@ pub(super) async fn list(
         ]
     }));
     say(aligned(&rows));
+    page.say_next();
     Ok(())
 }
 

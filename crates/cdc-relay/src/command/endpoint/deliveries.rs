@@ -5,7 +5,8 @@ use pg_replication::ConnectOptions;
 use serde_json::{Value, json};
 
 use super::STATEMENT_LIMIT;
-use crate::cli::{EndpointDeliveries, EndpointResolve};
+use crate::cli::{After, EndpointDeliveries, EndpointResolve};
+use crate::command::page::Page;
 use crate::command::recover::{aligned, say_json, time};
 use crate::config::Config;
 use crate::error_code::ErrorCode;
@@ -18,19 +19,22 @@ pub(super) async fn list(
     config: &Config,
 ) -> Result<(), Failure> {
     let mut deliveries = Deliveries::new(store, STATEMENT_LIMIT);
+    let (limit, after) = (arguments.limit, arguments.after.as_ref());
     let found = deliveries
         .in_trouble(
             arguments.state,
             arguments.endpoint.as_ref(),
-            arguments.limit,
+            after.map(|after| &after.0),
+            limit + 1,
         )
         .await;
     let found = found.map_err(|error| Failure::from_notifier(error, config))?;
+    let page = Page::of(found, limit, |last| After(last.key()).to_string());
     if arguments.json {
-        let deliveries: Vec<_> = found.iter().map(as_json).collect();
-        return say_json(&json!({ "deliveries": deliveries }));
+        let deliveries: Vec<_> = page.rows.iter().map(as_json).collect();
+        return say_json(&json!({ "deliveries": deliveries, "next": page.next }));
     }
-    if found.is_empty() {
+    if page.rows.is_empty() {
         say(format!(
             "there are no deliveries of state {}",
             arguments.state
@@ -43,7 +47,7 @@ pub(super) async fn list(
         ]
         .map(str::to_owned),
     ];
-    rows.extend(found.iter().map(|delivery| {
+    rows.extend(page.rows.iter().map(|delivery| {
         [
             delivery.event_id.clone(),
             delivery.endpoint.to_string(),
@@ -57,6 +61,7 @@ pub(super) async fn list(
         ]
     }));
     say(aligned(&rows));
+    page.say_next();
     Ok(())
 }
 

@@ -1,23 +1,42 @@
 //! `cdc-relay endpoint list`.
 
-use notifier::{EndpointInfo, EndpointState};
+use std::num::NonZeroU32;
+
+use notifier::{EndpointInfo, EndpointState, Endpoints};
 use serde_json::{Value, json};
 
 use crate::cli::EndpointList;
+use crate::command::page::Page;
 use crate::command::recover::{aligned, say_json, time};
+use crate::config::Config;
 use crate::failure::Failure;
 use crate::terminal::say;
 
 /// Characters of a URL: what comes behind may be a secret of a chat.
 const URL: usize = 40;
 
-pub(super) fn print(arguments: &EndpointList, endpoints: &[EndpointInfo]) -> Result<(), Failure> {
+pub(super) async fn run(
+    arguments: &EndpointList,
+    mut endpoints: Endpoints,
+    config: &Config,
+) -> Result<(), Failure> {
+    let limit = arguments.limit.map(NonZeroU32::get);
+    let one_more = limit.map(|limit| limit.saturating_add(1));
+    let found = endpoints.page(arguments.after.as_ref(), one_more).await;
+    let found = found.map_err(|error| Failure::from_notifier(error, config))?;
+    let page = Page::of(found, limit.unwrap_or(u32::MAX), |last| last.id.to_string());
     if arguments.json {
-        let endpoints: Vec<_> = endpoints.iter().map(as_json).collect();
-        return say_json(&json!({ "endpoints": endpoints }));
+        let endpoints: Vec<_> = page.rows.iter().map(as_json).collect();
+        return say_json(&json!({ "endpoints": endpoints, "next": page.next }));
     }
-    if endpoints.is_empty() {
-        say("there are no endpoints; `cdc-relay endpoint add --help` shows how to add one");
+    if page.rows.is_empty() {
+        say(arguments.after.as_ref().map_or_else(
+            || {
+                "there are no endpoints; `cdc-relay endpoint add --help` shows how to add one"
+                    .to_owned()
+            },
+            |after| format!("there are no endpoints after {after}"),
+        ));
         return Ok(());
     }
     let mut rows = vec![
@@ -31,7 +50,7 @@ pub(super) fn print(arguments: &EndpointList, endpoints: &[EndpointInfo]) -> Res
         ]
         .map(str::to_owned),
     ];
-    rows.extend(endpoints.iter().map(|endpoint| {
+    rows.extend(page.rows.iter().map(|endpoint| {
         let state = match &endpoint.state {
             EndpointState::Enabled => "enabled".to_owned(),
             EndpointState::Disabled { reason, since } => {
@@ -48,6 +67,7 @@ pub(super) fn print(arguments: &EndpointList, endpoints: &[EndpointInfo]) -> Res
         ]
     }));
     say(aligned(&rows));
+    page.say_next();
     Ok(())
 }
 
