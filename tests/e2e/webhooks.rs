@@ -1,5 +1,6 @@
 //! From the commit to the webhook: who subscribed hears once, whatever fails or is killed on the way.
 
+mod group;
 mod metrics;
 mod missed;
 mod news;
@@ -7,6 +8,7 @@ mod outages;
 mod overdue;
 mod replays;
 mod restarts;
+mod secrets;
 
 use std::time::Duration;
 
