@@ -126,6 +126,7 @@ async fn can_be_chosen_by_when_it_was_missed() {
         (days(1), None, &["1", "2"][..]),
         (None, days(3), &["0", "1"]),
         (days(1), days(3), &["1"]),
+        (None, Some(std::time::Duration::MAX), &["0", "1", "2"]),
     ] {
         let filter = MissedFilter {
             older_than,
