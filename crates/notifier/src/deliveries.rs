@@ -14,7 +14,7 @@ use crate::endpoint::EndpointId;
 use crate::error::Error;
 use crate::session::{Parameter, Session, column};
 
-pub use attempts::{AttemptFilter, AttemptKey, InvalidStatuses, PastAttempt, Statuses};
+pub use attempts::{AttemptFilter, AttemptPlace, InvalidStatuses, PastAttempt, Statuses};
 pub use missed::{MissedCount, MissedEvent, MissedFilter};
 
 const COLUMNS: &str =
@@ -53,7 +53,7 @@ pub struct Delivery {
 
 /// Tells a delivery from all others, and says when it was begun, by which those in trouble are listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DeliveryKey {
+pub struct DeliveryPlace {
     /// When it was begun.
     pub created_at: SystemTime,
     /// The event, as `webhook-id` has it.
@@ -72,10 +72,10 @@ pub enum Resolution {
 }
 
 impl Delivery {
-    /// Which one it is.
+    /// Where it stands in a list.
     #[must_use]
-    pub fn key(&self) -> DeliveryKey {
-        DeliveryKey {
+    pub fn place(&self) -> DeliveryPlace {
+        DeliveryPlace {
             created_at: self.created_at,
             event_id: self.event_id.clone(),
             endpoint: self.endpoint.clone(),
@@ -117,7 +117,7 @@ impl Deliveries {
         &mut self,
         state: DeliveryState,
         endpoint: Option<&EndpointId>,
-        after: Option<&DeliveryKey>,
+        after: Option<&DeliveryPlace>,
         limit: u32,
     ) -> Result<Vec<Delivery>, Error> {
         let sql = format!(

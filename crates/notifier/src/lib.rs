@@ -57,7 +57,7 @@ mod waits;
 
 pub use alert::{Alerts, DisabledReason, NoAlerts, Warning};
 pub use deliveries::{
-    AttemptFilter, AttemptKey, Deliveries, Delivery, DeliveryKey, InvalidStatuses, MissedCount,
+    AttemptFilter, AttemptPlace, Deliveries, Delivery, DeliveryPlace, InvalidStatuses, MissedCount,
     MissedEvent, MissedFilter, PastAttempt, Resolution, Statuses,
 };
 pub use delivery::{DeliveryState, UnknownDeliveryState};

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::time::SystemTime;
 
 use cdc_store::ListPlace;
-use notifier::{AttemptKey, DeliveryKey, EndpointId};
+use notifier::{AttemptPlace, DeliveryPlace, EndpointId};
 
 /// The row of a list that the next one comes after, as one word: its time and what tells it from others of that time.
 ///
@@ -18,9 +18,9 @@ pub(crate) struct After<Place>(pub(crate) Place);
 #[error("expected what a list says at its end, when there is more than it shows")]
 pub(crate) struct InvalidPlace;
 
-impl fmt::Display for After<AttemptKey> {
+impl fmt::Display for After<AttemptPlace> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let AttemptKey {
+        let AttemptPlace {
             at,
             epoch,
             event_id,
@@ -30,12 +30,12 @@ impl fmt::Display for After<AttemptKey> {
     }
 }
 
-impl FromStr for After<AttemptKey> {
+impl FromStr for After<AttemptPlace> {
     type Err = InvalidPlace;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let [at, epoch, event, endpoint] = parts(text)?;
-        Ok(Self(AttemptKey {
+        Ok(Self(AttemptPlace {
             at: time(at)?,
             epoch: number(epoch)?,
             event_id: event.to_owned(),
@@ -44,9 +44,9 @@ impl FromStr for After<AttemptKey> {
     }
 }
 
-impl fmt::Display for After<DeliveryKey> {
+impl fmt::Display for After<DeliveryPlace> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let DeliveryKey {
+        let DeliveryPlace {
             created_at,
             event_id,
             endpoint,
@@ -55,12 +55,12 @@ impl fmt::Display for After<DeliveryKey> {
     }
 }
 
-impl FromStr for After<DeliveryKey> {
+impl FromStr for After<DeliveryPlace> {
     type Err = InvalidPlace;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let [at, event, endpoint] = parts(text)?;
-        Ok(Self(DeliveryKey {
+        Ok(Self(DeliveryPlace {
             created_at: time(at)?,
             event_id: event.to_owned(),
             endpoint: EndpointId::new(endpoint).map_err(|_| InvalidPlace)?,
@@ -115,14 +115,14 @@ mod tests {
     fn what_a_list_says_is_understood() {
         let at = UNIX_EPOCH + Duration::from_micros(1_700_000_000_000_001);
         let endpoint = EndpointId::new("a, b").unwrap();
-        let attempt = After(AttemptKey {
+        let attempt = After(AttemptPlace {
             at,
             epoch: 3,
             event_id: "e-1".into(),
             endpoint: endpoint.clone(),
         });
         assert_eq!(attempt.to_string().parse(), Ok(attempt));
-        let delivery = After(DeliveryKey {
+        let delivery = After(DeliveryPlace {
             created_at: at,
             event_id: "e-1".into(),
             endpoint,
@@ -152,6 +152,6 @@ mod tests {
             );
         }
         let no_endpoint = "2023-11-14T22:13:20Z,e-1,";
-        assert!(no_endpoint.parse::<After<DeliveryKey>>().is_err());
+        assert!(no_endpoint.parse::<After<DeliveryPlace>>().is_err());
     }
 }

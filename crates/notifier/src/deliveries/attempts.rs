@@ -42,7 +42,7 @@ pub struct InvalidStatuses;
 
 /// Tells a request from all others, and says when it was over, by which they are listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AttemptKey {
+pub struct AttemptPlace {
     /// When it was over.
     pub at: SystemTime,
     /// The claim of its delivery that it was made under: one request each.
@@ -84,7 +84,7 @@ impl Deliveries {
     pub async fn attempts(
         &mut self,
         filter: &AttemptFilter,
-        after: Option<&AttemptKey>,
+        after: Option<&AttemptPlace>,
         limit: u32,
     ) -> Result<Vec<PastAttempt>, Error> {
         const SQL: &str = "
@@ -129,10 +129,10 @@ impl Deliveries {
 }
 
 impl PastAttempt {
-    /// Which one it is.
+    /// Where it stands in a list.
     #[must_use]
-    pub fn key(&self) -> AttemptKey {
-        AttemptKey {
+    pub fn place(&self) -> AttemptPlace {
+        AttemptPlace {
             at: self.at,
             epoch: self.epoch,
             event_id: self.event_id.clone(),

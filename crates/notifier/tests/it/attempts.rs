@@ -152,7 +152,7 @@ async fn pages_have_each_request_once_though_many_were_over_at_the_same_time() {
             .await
             .unwrap();
         let Some(last) = page.last() else { break };
-        after = Some(last.key());
+        after = Some(last.place());
         paged.extend(page);
         // What comes meanwhile is before all of them.
         let insert = format!(
@@ -314,12 +314,12 @@ async fn a_few_of_many_are_found_without_looking_at_all() {
     let mut deliveries = stage.deliveries();
     let newest = deliveries.attempts(&all, None, 2).await.unwrap();
     let next = deliveries
-        .attempts(&all, Some(&newest[1].key()), 2)
+        .attempts(&all, Some(&newest[1].place()), 2)
         .await
         .unwrap();
     let back = deliveries.attempts(&old, None, 1).await.unwrap();
     let far = deliveries
-        .attempts(&all, Some(&back[0].key()), 1)
+        .attempts(&all, Some(&back[0].place()), 1)
         .await
         .unwrap();
     let found = [newest, next, back, far].concat();

@@ -33,7 +33,7 @@ async fn pages_have_each_delivery_once_though_many_were_begun_at_the_same_time()
                 .await
                 .unwrap();
             let Some(last) = page.last() else { break };
-            after = Some(last.key());
+            after = Some(last.place());
             paged.extend(page);
         }
         assert_eq!(paged, all);

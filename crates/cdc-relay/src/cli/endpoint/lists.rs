@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use clap::Args;
-use notifier::{AttemptKey, DeliveryKey, DeliveryState, EndpointId, Statuses};
+use notifier::{AttemptPlace, DeliveryPlace, DeliveryState, EndpointId, Statuses};
 
 use super::endpoint_id;
 use crate::cli::After;
@@ -37,7 +37,7 @@ pub(crate) struct EndpointDeliveries {
     pub(crate) limit: u32,
     /// Goes on behind a list that was cut off, with what it said at its end.
     #[arg(long, value_name = "PLACE")]
-    pub(crate) after: Option<After<DeliveryKey>>,
+    pub(crate) after: Option<After<DeliveryPlace>>,
     /// Prints JSON.
     #[arg(long)]
     pub(crate) json: bool,
@@ -69,7 +69,7 @@ pub(crate) struct EndpointAttempts {
     pub(crate) limit: u32,
     /// Goes on behind a list that was cut off, with what it said at its end.
     #[arg(long, value_name = "PLACE")]
-    pub(crate) after: Option<After<AttemptKey>>,
+    pub(crate) after: Option<After<AttemptPlace>>,
     /// Prints JSON, with the beginning of each answer.
     #[arg(long)]
     pub(crate) json: bool,

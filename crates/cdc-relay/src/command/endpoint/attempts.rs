@@ -31,7 +31,7 @@ pub(super) async fn list(
         .attempts(&filter, after.map(|after| &after.0), limit + 1)
         .await;
     let found = found.map_err(|error| Failure::from_notifier(error, config))?;
-    let page = Page::of(found, limit, |last| After(last.key()).to_string());
+    let page = Page::of(found, limit, |last| After(last.place()).to_string());
     if arguments.json {
         let attempts: Vec<_> = page.rows.iter().map(as_json).collect();
         return say_json(&json!({ "attempts": attempts, "next": page.next }));

@@ -29,7 +29,7 @@ pub(super) async fn list(
         )
         .await;
     let found = found.map_err(|error| Failure::from_notifier(error, config))?;
-    let page = Page::of(found, limit, |last| After(last.key()).to_string());
+    let page = Page::of(found, limit, |last| After(last.place()).to_string());
     if arguments.json {
         let deliveries: Vec<_> = page.rows.iter().map(as_json).collect();
         return say_json(&json!({ "deliveries": deliveries, "next": page.next }));
