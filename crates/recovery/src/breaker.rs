@@ -1,6 +1,6 @@
 //! Tells an outage from records that fail.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use cdc_event::Backoff;
@@ -18,7 +18,7 @@ pub(crate) struct Breaker {
     settings: Option<BreakerSettings>,
     /// The last records, the newest in the lowest bit: 1 = failed.
     window: AtomicU64,
-    open: AtomicBool,
+    era: AtomicU64,
     changed: watch::Sender<()>,
     /// Whoever has it may try next. Turns are taken in the order of asking, so that no record is tried twice before
     /// another one that waits: it may be the record after all.
@@ -33,11 +33,27 @@ struct Probing {
     next: Instant,
 }
 
+/// Counts the beginnings and ends of outages: during one it is odd.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Era(u64);
+
+/// What became of an attempt, as far as it tells of an outage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sign {
+    /// It went all the way, just now.
+    Success,
+    /// The handler works well enough to tell this record, or a part of it, from others: it did at some time since the
+    /// attempt began.
+    Verdict,
+    /// It failed, as others would at that time.
+    Failure,
+}
+
 /// Permission to make an attempt.
 #[derive(Debug)]
 pub(crate) enum Admission<'a> {
-    /// All is well.
-    Usual,
+    /// All is well, in this era.
+    Usual(Era),
     /// There is an outage, and this attempt finds out whether it is over.
     Probe(Probe<'a>),
 }
@@ -46,6 +62,7 @@ pub(crate) enum Admission<'a> {
 #[derive(Debug)]
 pub(crate) struct Probe<'a> {
     breaker: &'a Breaker,
+    era: Era,
     _turn: Option<SemaphorePermit<'a>>,
 }
 
@@ -55,7 +72,7 @@ impl Breaker {
         Self {
             settings,
             window: AtomicU64::new(0),
-            open: AtomicBool::new(false),
+            era: AtomicU64::new(0),
             changed: watch::Sender::new(()),
             turn: Semaphore::new(1),
             probing: Mutex::new(Probing {
@@ -67,21 +84,32 @@ impl Breaker {
     }
 
     pub(crate) fn is_open(&self) -> bool {
-        self.open.load(Ordering::SeqCst)
+        self.era().is_outage()
     }
 
-    /// Notes what became of a record. To be called once a record for failures, and for each success.
-    pub(crate) fn note(&self, failed: bool) {
+    /// The present era. To be asked before an attempt begins.
+    pub(crate) fn era(&self) -> Era {
+        Era(self.era.load(Ordering::SeqCst))
+    }
+
+    /// Notes what became of an attempt that began in this era. To be called once a record for failures, and for all
+    /// else each time.
+    pub(crate) fn note(&self, began: Era, sign: Sign) {
         let Some(settings) = self.settings else {
             return;
         };
-        if self.is_open() {
-            // It began before the outage, or what was taken for one.
-            if !failed {
-                self.end_outage();
+        let now = self.era();
+        if began != now && sign != Sign::Success {
+            // What it saw may have been before the outage began, or ended.
+            return;
+        }
+        if now.is_outage() {
+            if sign != Sign::Failure {
+                self.end_outage(now);
             }
             return;
         }
+        let failed = sign == Sign::Failure;
         // While all is well there is nothing to write.
         if !failed && self.window.load(Ordering::Relaxed) == 0 {
             return;
@@ -95,7 +123,7 @@ impl Breaker {
             });
         let after = before.map_or(0, shifted);
         if failed && after.count_ones() >= settings.threshold.get() {
-            self.begin_outage();
+            self.begin_outage(now);
         }
     }
 
@@ -103,19 +131,22 @@ impl Breaker {
     pub(crate) async fn admit(&self) -> Admission<'_> {
         // Listening before looking: an end in between is not missed.
         let mut changed = self.changed.subscribe();
-        while self.is_open() {
+        loop {
+            let era = self.era();
+            if !era.is_outage() {
+                return Admission::Usual(era);
+            }
             tokio::select! {
                 biased;
                 // The sender is in `self`.
                 _ = changed.changed() => {}
                 probe = self.my_turn() => {
-                    if self.is_open() {
+                    if probe.era.is_outage() {
                         return Admission::Probe(probe);
                     }
                 }
             }
         }
-        Admission::Usual
     }
 
     async fn my_turn(&self) -> Probe<'_> {
@@ -125,12 +156,13 @@ impl Breaker {
         sleep_until(next).await;
         Probe {
             breaker: self,
+            era: self.era(),
             _turn: turn,
         }
     }
 
-    fn begin_outage(&self) {
-        if self.open.swap(true, Ordering::SeqCst) {
+    fn begin_outage(&self, before: Era) {
+        if !self.ends(before) {
             return;
         }
         self.lock().backoff.reset();
@@ -141,13 +173,22 @@ impl Breaker {
         );
     }
 
-    fn end_outage(&self) {
+    fn end_outage(&self, outage: Era) {
         self.window.store(0, Ordering::SeqCst);
-        if self.open.swap(false, Ordering::SeqCst) {
+        if self.ends(outage) {
             self.gauge.set(0.0);
             tracing::info!("the outage is over");
             self.changed.send_replace(());
         }
+    }
+
+    /// Ends an era; false if another has.
+    fn ends(&self, Era(now): Era) -> bool {
+        let order = Ordering::SeqCst;
+        let exchanged = self
+            .era
+            .compare_exchange(now, now.wrapping_add(1), order, order);
+        exchanged.is_ok()
     }
 
     fn next_probe(&self) {
@@ -161,12 +202,23 @@ impl Breaker {
     }
 }
 
-impl Probe<'_> {
-    /// The handler works: the outage is over.
-    pub(crate) fn answered(self) {
-        self.breaker.end_outage();
+impl Era {
+    pub(crate) const fn is_outage(self) -> bool {
+        self.0 % 2 == 1
     }
+}
 
+impl<'a> Admission<'a> {
+    /// When the attempt begins, and its task in an outage.
+    pub(crate) fn into_parts(self) -> (Era, Option<Probe<'a>>) {
+        match self {
+            Self::Usual(era) => (era, None),
+            Self::Probe(probe) => (probe.era, Some(probe)),
+        }
+    }
+}
+
+impl Probe<'_> {
     /// The outage goes on.
     pub(crate) fn failed(self) {
         self.breaker.next_probe();
@@ -185,9 +237,18 @@ mod tests {
         Breaker::new(Some(BreakerSettings::default()), Gauge::noop())
     }
 
+    /// Notes what became of an attempt that begins and ends now.
+    fn note(breaker: &Breaker, sign: Sign) {
+        breaker.note(breaker.era(), sign);
+    }
+
+    fn fail(breaker: &Breaker, times: usize) {
+        (0..times).for_each(|_| note(breaker, Sign::Failure));
+    }
+
     fn open() -> Breaker {
         let breaker = breaker();
-        (0..20).for_each(|_| breaker.note(true));
+        fail(&breaker, 20);
         assert!(breaker.is_open());
         breaker
     }
@@ -195,33 +256,69 @@ mod tests {
     async fn probe(breaker: &Breaker) -> Probe<'_> {
         match breaker.admit().await {
             Admission::Probe(probe) => probe,
-            Admission::Usual => panic!("closed"),
+            Admission::Usual(_) => panic!("closed"),
         }
+    }
+
+    fn answer(probe: Probe<'_>, sign: Sign) {
+        probe.breaker.note(probe.era, sign);
     }
 
     #[test]
     fn opens_at_the_threshold() {
         let breaker = breaker();
-        (0..17).for_each(|_| breaker.note(true));
+        fail(&breaker, 17);
         assert!(!breaker.is_open());
-        breaker.note(true);
+        fail(&breaker, 1);
         assert!(breaker.is_open());
     }
 
     #[test]
     fn stays_closed_without_settings() {
         let breaker = Breaker::new(None, Gauge::noop());
-        (0..100).for_each(|_| breaker.note(true));
+        fail(&breaker, 100);
         assert!(!breaker.is_open());
     }
 
     #[test]
     fn any_success_closes_it() {
-        let breaker = open();
-        breaker.note(true);
+        let breaker = breaker();
+        let began = breaker.era();
+        fail(&breaker, 21);
         assert!(breaker.is_open());
-        breaker.note(false);
+        breaker.note(began, Sign::Success);
         assert!(!breaker.is_open());
+    }
+
+    #[test]
+    fn a_verdict_closes_it_only_if_the_attempt_began_in_the_outage() {
+        let breaker = breaker();
+        let before = breaker.era();
+        fail(&breaker, 20);
+        breaker.note(before, Sign::Verdict);
+        assert!(breaker.is_open());
+        let first = breaker.era();
+        breaker.note(first, Sign::Verdict);
+        assert!(!breaker.is_open());
+
+        fail(&breaker, 20);
+        breaker.note(first, Sign::Verdict);
+        assert!(breaker.is_open(), "it was the outage before");
+    }
+
+    #[test]
+    fn what_began_before_the_end_of_an_outage_and_fails_after_it_opens_nothing() {
+        let breaker = breaker();
+        let before = breaker.era();
+        fail(&breaker, 20);
+        let during = breaker.era();
+        note(&breaker, Sign::Success);
+        for began in [before, during] {
+            (0..64).for_each(|_| breaker.note(began, Sign::Failure));
+        }
+        assert!(!breaker.is_open());
+        fail(&breaker, 18);
+        assert!(breaker.is_open());
     }
 
     proptest! {
@@ -230,7 +327,7 @@ mod tests {
             let breaker = breaker();
             let mut last = Vec::new();
             for failed in outcomes {
-                breaker.note(failed);
+                note(&breaker, if failed { Sign::Failure } else { Sign::Success });
                 last.push(failed);
                 let failures = last.iter().rev().take(20).filter(|failed| **failed).count();
                 prop_assert_eq!(breaker.is_open(), failures >= 18);
@@ -272,13 +369,16 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_answer_lets_all_who_wait_go_on() {
         let breaker = open();
-        let (first, others) = tokio::join!(async { probe(&breaker).await.answered() }, async {
-            // Asked later, so it waits behind the first.
-            tokio::task::yield_now().await;
-            tokio::join!(breaker.admit(), breaker.admit())
-        });
+        let (first, others) = tokio::join!(
+            async { answer(probe(&breaker).await, Sign::Verdict) },
+            async {
+                // Asked later, so it waits behind the first.
+                tokio::task::yield_now().await;
+                tokio::join!(breaker.admit(), breaker.admit())
+            }
+        );
         let () = first;
-        assert!(matches!(others, (Admission::Usual, Admission::Usual)));
+        assert!(matches!(others, (Admission::Usual(_), Admission::Usual(_))));
         assert!(!breaker.is_open());
     }
 
@@ -291,7 +391,7 @@ mod tests {
                 .is_err()
         );
         drop(probe(&breaker).await);
-        probe(&breaker).await.answered();
-        assert!(matches!(breaker.admit().await, Admission::Usual));
+        answer(probe(&breaker).await, Sign::Success);
+        assert!(matches!(breaker.admit().await, Admission::Usual(_)));
     }
 }

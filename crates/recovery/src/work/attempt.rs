@@ -10,7 +10,7 @@ use tokio::sync::SemaphorePermit;
 use super::context::Context;
 use super::settle::Failed;
 use super::{Sample, ended};
-use crate::breaker::{Admission, Probe};
+use crate::breaker::{Admission, Sign};
 use crate::progress::Ended;
 
 /// The code of a handler that panicked.
@@ -24,8 +24,8 @@ pub(super) enum Tried {
     Abandoned,
 }
 
-/// Permission for an attempt, and its task in an outage.
-type Turn<'a> = (Option<SemaphorePermit<'a>>, Option<Probe<'a>>);
+/// Permission for an attempt.
+type Turn<'a> = (Option<SemaphorePermit<'a>>, Admission<'a>);
 
 /// Calls the handler once, when its turn comes. An attempt that has begun is not interrupted.
 pub(super) async fn attempt<H: Handler>(
@@ -35,13 +35,14 @@ pub(super) async fn attempt<H: Handler>(
     sample: Sample,
 ) -> Tried {
     let shared = &*context.shared;
+    let era = shared.breaker.era();
     let at_once = shared
         .permits
         .try_acquire()
         .ok()
-        .filter(|_| !shared.breaker.is_open());
-    let (permit, probe) = match at_once {
-        Some(permit) => (Some(permit), None),
+        .filter(|_| !era.is_outage());
+    let (permit, admission) = match at_once {
+        Some(permit) => (Some(permit), Admission::Usual(era)),
         // Boxed: most attempts begin at once, and are to be small.
         None => match Box::pin(turn_unless_stopped(context)).await {
             Some(turn) => turn,
@@ -52,40 +53,35 @@ pub(super) async fn attempt<H: Handler>(
         AssertUnwindSafe(async { shared.handler.handle(record, number).await }).catch_unwind();
     let result = call.await;
     drop(permit);
-    // Only the source tells an outage: what is in a retry topic has failed before.
-    let breaker = context.tier.is_none().then_some(&shared.breaker);
+    let (era, probe) = admission.into_parts();
+    let sign = match &result {
+        Ok(Ok(())) => Some(Sign::Success),
+        Ok(Err(failure)) => sign_of(failure),
+        // A mistake in the handler that this record found is no outage.
+        Err(_) => None,
+    };
+    // Otherwise only the source tells an outage: what is in a retry topic has failed before. And a record fails once.
+    let is_news = probe.is_some()
+        || context.tier.is_none() && (sample == Sample::First || sign != Some(Sign::Failure));
+    if let Some(sign) = sign.filter(|_| is_news) {
+        shared.breaker.note(era, sign);
+    }
     match result {
         Ok(Ok(())) => {
             shared.progress.attempt(Ended::Success);
-            if let Some(breaker) = breaker {
-                breaker.note(false);
-            }
-            if let Some(probe) = probe {
-                probe.answered();
-            }
             Tried::Succeeded
         }
         Ok(Err(failure)) => {
             shared.progress.attempt(ended(&failure));
             let is_transient = matches!(failure, Failure::Transient { .. });
-            let is_news = match failure {
-                Failure::Transient { .. } => sample == Sample::First,
-                // It was not even tried.
-                Failure::Wait { .. } | Failure::Underway { .. } => false,
-                Failure::Poison { .. } | Failure::Partial { .. } | Failure::Fatal { .. } => true,
-            };
-            if let Some(breaker) = breaker.filter(|_| is_news) {
-                breaker.note(is_transient);
-            }
             let counts = probe.is_none() || !is_transient;
-            if let Some(probe) = probe {
-                settle_probe(probe, &failure);
+            if let Some(probe) = probe.filter(|_| is_transient) {
+                probe.failed();
             }
             Tried::Failed(Failed { failure, counts })
         }
         Err(panic) => {
             shared.progress.attempt(Ended::Panic);
-            // A mistake in the handler that this record found is no outage.
             if let Some(probe) = probe {
                 probe.failed();
             }
@@ -115,20 +111,19 @@ async fn turn<H>(context: &Context<H>) -> Turn<'_> {
         // It is never closed.
         let permit = shared.permits.acquire().await.ok();
         match admission {
-            Admission::Probe(probe) => return (permit, Some(probe)),
-            Admission::Usual if !shared.breaker.is_open() => return (permit, None),
-            Admission::Usual => {}
+            Admission::Usual(era) if era != shared.breaker.era() => {}
+            Admission::Usual(_) | Admission::Probe(_) => return (permit, admission),
         }
     }
 }
 
-/// What a failed probe says about the outage.
-fn settle_probe(probe: Probe<'_>, failure: &Failure) {
+/// What a failure says about an outage.
+fn sign_of(failure: &Failure) -> Option<Sign> {
     match failure {
-        Failure::Transient { .. } => probe.failed(),
-        // It works well enough to tell this record from others.
-        Failure::Poison { .. } | Failure::Partial { .. } => probe.answered(),
-        Failure::Wait { .. } | Failure::Underway { .. } | Failure::Fatal { .. } => {}
+        Failure::Transient { .. } => Some(Sign::Failure),
+        Failure::Poison { .. } | Failure::Partial { .. } => Some(Sign::Verdict),
+        // It was not even tried, or the handler cannot go on.
+        Failure::Wait { .. } | Failure::Underway { .. } | Failure::Fatal { .. } => None,
     }
 }
 
