@@ -273,6 +273,26 @@ pub(crate) fn grow(topic: &str, count: i32) {
     assert_eq!(code, [0, 0], "{topic}");
 }
 
+/// Changes one property of a topic.
+pub(crate) fn configure(topic: &str, name: &str, value: &str) {
+    const INCREMENTAL_ALTER_CONFIGS: i16 = 44;
+    const TOPIC: u8 = 2;
+    const SET: u8 = 0;
+    let one = 1_i32.to_be_bytes();
+    let mut request = one.to_vec();
+    request.push(TOPIC);
+    request.extend(text(topic));
+    request.extend(one);
+    request.extend(text(name));
+    request.push(SET);
+    request.extend(text(value));
+    // It is not only checked.
+    request.push(0);
+    let answer = ask(INCREMENTAL_ALTER_CONFIGS, 0, &request).unwrap();
+    // The id of the request, how long it was throttled, one answer, which begins with the code of its error.
+    assert_eq!(answer[4 + 4 + 4..][..2], [0, 0], "{topic}");
+}
+
 /// Deletes topics; those that are not there are no failure.
 pub(crate) fn delete(topics: &[String]) {
     const DELETE_TOPICS: i16 = 20;

@@ -14,6 +14,7 @@ mod gaps;
 mod hostile;
 mod in_order;
 mod lanes;
+mod lost;
 mod manual;
 mod membership;
 mod outage;
