@@ -205,6 +205,16 @@ pub(super) fn passes_by_itself(code: KafkaCode) -> bool {
     )
 }
 
+/// Whether a commit that was refused may be taken when the rebalance that is under way is through, if the assignment is not
+/// lost. A coordinator looks at what comes behind a request to join when that is answered: the generation is another one
+/// by then, and this member is in it. `UnknownMemberId` is not among them: the group has gone on without it.
+pub(super) fn waits_for_a_generation(code: KafkaCode) -> bool {
+    matches!(
+        code.get(),
+        RDKafkaErrorCode::RebalanceInProgress | RDKafkaErrorCode::IllegalGeneration
+    )
+}
+
 fn partitions(list: &TopicPartitionList) -> Vec<TopicPartition> {
     let elements = list.elements();
     elements

@@ -159,6 +159,12 @@ impl Holding {
         progress.committed = Some(next);
     }
 
+    /// Notes that all is committed that librdkafka was given.
+    pub(super) fn has_committed_all(&self) {
+        let mut progress = self.progress();
+        progress.committed = progress.committed.max(progress.given);
+    }
+
     pub(super) fn committed(&self) -> Option<Offset> {
         self.progress().committed
     }

@@ -6,11 +6,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rdkafka::TopicPartitionList;
-use rdkafka::consumer::Consumer;
+use rdkafka::consumer::{CommitMode, Consumer};
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::types::RDKafkaErrorCode;
 
-use super::context::{Client, News, passes_by_itself};
+use super::context::{Client, News, passes_by_itself, waits_for_a_generation};
 use super::control::Control;
 use super::event::ConsumerEvent;
 use super::holding::Holding;
@@ -65,11 +65,11 @@ enum State {
 /// poll now and then.
 pub(super) const SLEEP: Duration = Duration::from_millis(100);
 
-/// How long the last commit may take; librdkafka gives it up some time after the session timeout.
+/// How long the last commit is asked for again. librdkafka gives one up some time after the session timeout.
 const COMMIT_PATIENCE: Duration = Duration::from_secs(30);
 
-/// Between two looks at the last commit, whose end wakes the thread.
-const COMMIT_LOOK: Duration = Duration::from_millis(10);
+/// Between two tries of the last commit.
+const COMMIT_PAUSE: Duration = Duration::from_millis(10);
 
 impl<'a> Poller<'a> {
     pub(super) fn new(
@@ -265,41 +265,46 @@ impl<'a> Poller<'a> {
         }
     }
 
-    /// Has what is stored committed, and waits until that is known: while the client is dropped, it may not be told.
-    fn commit_last(&mut self, held: &[Arc<Holding>]) -> Result<(), Error> {
+    /// Commits what is stored, and waits until that is known: while the client is dropped, it may not be told.
+    ///
+    /// The partitions stay assigned meanwhile: nobody else is given them before this member has left, so that what is
+    /// refused in the middle of a rebalance may be asked again.
+    fn commit_last(&self, held: &[Arc<Holding>]) -> Result<(), Error> {
         give(&self.client, &self.news, held.iter());
-        let partitions: Vec<_> = held
-            .iter()
-            .map(|holding| holding.partition.clone())
-            .collect();
-        let until = Instant::now() + COMMIT_PATIENCE;
-        let mut failed = None;
-        let mut asked = false;
-        while let Some(behind) = held.iter().find(|holding| holding.is_behind()) {
-            if !asked {
-                // librdkafka commits what is stored of partitions that it takes back.
-                self.answer_revocation(&partitions);
-                asked = true;
-            }
-            if failed.is_some() || Instant::now() >= until {
-                return Err(Error::Consume {
-                    group: self.news.group().into(),
-                    detail: format!("what was stored for {} is not committed", behind.partition),
-                    code: failed.unwrap_or(KafkaCode::new(RDKafkaErrorCode::OperationTimedOut)),
-                });
-            }
-            self.poll();
-            for (partition, result) in self.news.take_commits().into_iter().flatten() {
-                let holding = held.iter().find(|holding| holding.partition == partition);
-                match (holding, result) {
-                    (Some(holding), Ok(next)) => holding.has_committed(next),
-                    (Some(_), Err(code)) => failed = Some(code),
-                    (None, _) => {}
-                }
-            }
-            thread::park_timeout(COMMIT_LOOK);
+        let behind = || held.iter().find(|holding| holding.is_behind());
+        if behind().is_none() {
+            return Ok(());
         }
-        Ok(())
+        let refused = self.commit_patiently();
+        if refused.is_none() {
+            held.iter().for_each(|holding| holding.has_committed_all());
+        }
+        behind().map_or(Ok(()), |holding| {
+            Err(Error::Consume {
+                group: self.news.group().into(),
+                detail: format!("what was stored for {} is not committed", holding.partition),
+                // What librdkafka does not take says so by itself.
+                code: refused.unwrap_or(KafkaCode::new(RDKafkaErrorCode::NoOffset)),
+            })
+        })
+    }
+
+    /// Commits what librdkafka was given; why not, if it is not to be.
+    fn commit_patiently(&self) -> Option<KafkaCode> {
+        let until = Instant::now() + COMMIT_PATIENCE;
+        loop {
+            let refused = self.client.commit_consumer_state(CommitMode::Sync).err();
+            let code = KafkaCode::of(&refused?);
+            let is_lost = self.client.assignment_lost();
+            // The timer has committed it meanwhile.
+            if code.get() == RDKafkaErrorCode::NoOffset && !is_lost {
+                return None;
+            }
+            if !waits_for_a_generation(code) || is_lost || Instant::now() >= until {
+                return Some(code);
+            }
+            thread::park_timeout(COMMIT_PAUSE);
+        }
     }
 }
 

@@ -158,7 +158,7 @@ impl Poller<'_> {
     }
 
     /// Gives partitions back to librdkafka, which commits what is stored of them.
-    pub(super) fn answer_revocation(&self, partitions: &[TopicPartition]) {
+    fn answer_revocation(&self, partitions: &[TopicPartition]) {
         let answered = match self.client.rebalance_protocol() {
             RebalanceProtocol::Cooperative => list_of(partitions, |_| NativeOffset::Invalid)
                 .and_then(|list| self.client.incremental_unassign(&list)),

@@ -1,5 +1,6 @@
 //! Members of consumer groups.
 
+mod closing;
 mod handover;
 mod lag;
 mod membership;
