@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::database::Database;
+use crate::heard::{Counted, lines, listen_to_lines};
 use crate::letters::{Running, letter};
 
 /// Somebody who is told, or away.
@@ -171,6 +172,41 @@ async fn a_receiver_that_is_away_is_told_later_and_holds_nothing_up() {
     told.wait_for(|told| told.count() > 0).await;
     looking.stop().await;
     assert_eq!(told.alerts.lock().unwrap()[0].failures, 20);
+}
+
+#[tokio::test]
+async fn an_alert_that_cannot_be_sent_is_counted_and_logged_with_its_reason() {
+    const ALERTS: &str = "cdc_dead_letters_alerts_total";
+    listen_to_lines();
+    let counted = Counted::default();
+    let _counting = counted.listen();
+    let outcomes = || ["failed", "sent"].map(|outcome| counted.count(ALERTS, ("outcome", outcome)));
+    let database = Database::create().await;
+    let running = Running::start(&database);
+    let told = Told::default();
+    told.away.store(true, Ordering::Relaxed);
+    running.store(&letter(0, 0, 1)).await.unwrap();
+    let looking = Looking::start(&database, &told, 1);
+    told.wait_for(|_| outcomes() == [1, 0]).await;
+    // Three tries are one alert.
+    assert_eq!(*told.tries.lock().unwrap(), 3);
+    let fingerprint = database.events().await.remove(0).event.fingerprint;
+    let lines = lines();
+    let [line] = &lines[..] else {
+        panic!("{lines:?}")
+    };
+    for part in [
+        "an alert could not be sent: 1 event of orders failed in billing with webhook-status",
+        "error=nobody there",
+        &format!("fingerprint=\"{fingerprint}\""),
+    ] {
+        assert!(line.contains(part), "no {part:?} in {line}");
+    }
+
+    told.away.store(false, Ordering::Relaxed);
+    told.wait_for(|_| outcomes()[1] == 1).await;
+    looking.stop().await;
+    assert_eq!(told.count(), 1);
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 mod alerting;
 mod database;
 mod foreign;
+mod heard;
 mod ingesting;
 mod letters;
 mod outage;
