@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cdc_event::{Admission, Fate, PartId};
-use ordered_lanes::{Action, ClaimedLane, DeadHead, PostgresLanes, Remainder, Rest, claim_due};
+use ordered_lanes::{
+    Action, ClaimedLane, DeadHead, LaneEventId, LaneGuard, PostgresLanes, Remainder, Rest,
+    claim_due,
+};
 
 use crate::database::Database;
 use crate::records::{GROUP, HOUR, attempt, drain, guard, left, record};
@@ -21,6 +24,15 @@ fn later(name: &str, after: Duration) -> Remainder {
     part(name, 1, Fate::Again(after))
 }
 
+/// Of a record, the first of its key, these parts wait.
+async fn parked(parts: &[Remainder]) -> (Database, Arc<PostgresLanes>, LaneGuard<PostgresLanes>) {
+    let database = Database::create().await;
+    let lanes = Arc::new(database.lanes().await);
+    let guard = guard(&lanes, 0, 0).await;
+    guard.park(&record(0, 0, Some("a")), parts).await.unwrap();
+    (database, lanes, guard)
+}
+
 async fn claimed(lanes: &Arc<PostgresLanes>) -> Option<ClaimedLane<PostgresLanes>> {
     claim_due(lanes, GROUP, 1, HOUR).await.unwrap().pop()
 }
@@ -32,19 +44,15 @@ async fn due_in(database: &Database) -> f64 {
 }
 
 /// The next part, by its name.
-async fn next(lane: &mut ClaimedLane<PostgresLanes>) -> (ordered_lanes::LaneEventId, String) {
+async fn next(lane: &mut ClaimedLane<PostgresLanes>) -> (LaneEventId, String) {
     let event = lane.next().await.unwrap().unwrap();
     (event.id, event.record.part.unwrap().to_string())
 }
 
 #[tokio::test]
 async fn parts_of_a_record_come_before_what_follows_it() {
-    let database = Database::create().await;
-    let lanes = Arc::new(database.lanes().await);
-    let guard = guard(&lanes, 0, 0).await;
-    let first = record(0, 0, Some("a"));
-    let parts = [later("x", Duration::ZERO), later("y", Duration::ZERO)];
-    guard.park(&first, &parts).await.unwrap();
+    let (_database, lanes, guard) =
+        parked(&[later("x", Duration::ZERO), later("y", Duration::ZERO)]).await;
     assert_eq!(
         guard.admit(&record(0, 1, Some("a"))).await.unwrap(),
         Admission::Parked
@@ -55,16 +63,13 @@ async fn parts_of_a_record_come_before_what_follows_it() {
         .map(|event| event.record.part.as_ref().map(PartId::as_str))
         .collect();
     assert_eq!(parts, [Some("x"), Some("y"), None]);
-    assert_eq!(handled[0].record.value, first.value);
+    assert_eq!(handled[0].record.value, record(0, 0, Some("a")).value);
 }
 
 #[tokio::test]
 async fn of_the_parts_of_a_record_the_one_tried_least_comes_first() {
-    let database = Database::create().await;
-    let lanes = Arc::new(database.lanes().await);
-    let guard = guard(&lanes, 0, 0).await;
-    let parts = [later("x", Duration::ZERO), later("y", Duration::ZERO)];
-    guard.park(&record(0, 0, Some("a")), &parts).await.unwrap();
+    let (_database, lanes, _guard) =
+        parked(&[later("x", Duration::ZERO), later("y", Duration::ZERO)]).await;
     let mut names = Vec::new();
     for _ in 0..4 {
         let mut lane = claimed(&lanes).await.unwrap();
@@ -79,11 +84,7 @@ async fn of_the_parts_of_a_record_the_one_tried_least_comes_first() {
 
 #[tokio::test]
 async fn a_part_is_not_tried_early_because_another_is_dealt_with() {
-    let database = Database::create().await;
-    let lanes = Arc::new(database.lanes().await);
-    let guard = guard(&lanes, 0, 0).await;
-    let parts = [later("x", HOUR), later("y", Duration::ZERO)];
-    guard.park(&record(0, 0, Some("a")), &parts).await.unwrap();
+    let (database, lanes, guard) = parked(&[later("x", HOUR), later("y", Duration::ZERO)]).await;
     guard.admit(&record(0, 1, Some("a"))).await.unwrap();
     let mut lane = claimed(&lanes).await.unwrap();
     let (id, name) = next(&mut lane).await;
@@ -96,15 +97,12 @@ async fn a_part_is_not_tried_early_because_another_is_dealt_with() {
 
 #[tokio::test]
 async fn a_part_is_not_tried_late_because_another_waits() {
-    let database = Database::create().await;
-    let lanes = Arc::new(database.lanes().await);
-    let guard = guard(&lanes, 0, 0).await;
-    let parts = [
+    let (database, lanes, _guard) = parked(&[
         later("x", Duration::ZERO),
         later("y", Duration::ZERO),
         later("z", HOUR),
-    ];
-    guard.park(&record(0, 0, Some("a")), &parts).await.unwrap();
+    ])
+    .await;
     // One that is put off without an attempt would be the first again, having been tried least.
     for name in ["x", "y"] {
         let mut lane = claimed(&lanes).await.unwrap();
@@ -121,11 +119,7 @@ async fn a_part_is_not_tried_late_because_another_waits() {
 
 #[tokio::test]
 async fn a_part_that_is_given_up_leaves_the_others_their_time() {
-    let database = Database::create().await;
-    let lanes = Arc::new(database.lanes().await);
-    let guard = guard(&lanes, 0, 0).await;
-    let parts = [later("x", Duration::ZERO), later("y", HOUR)];
-    guard.park(&record(0, 0, Some("a")), &parts).await.unwrap();
+    let (database, lanes, _guard) = parked(&[later("x", Duration::ZERO), later("y", HOUR)]).await;
     let mut lane = claimed(&lanes).await.unwrap();
     let (id, _) = next(&mut lane).await;
     let dead = [part("x", 2, Fate::Dead)];
@@ -145,14 +139,10 @@ async fn a_part_that_is_given_up_leaves_the_others_their_time() {
 
 #[tokio::test]
 async fn a_part_that_an_operator_retries_is_tried_at_once() {
-    let database = Database::create().await;
-    let lanes = Arc::new(database.lanes().await);
-    let guard = guard(&lanes, 0, 0).await;
-    let parts = [later("x", HOUR), later("y", HOUR)];
-    guard.park(&record(0, 0, Some("a")), &parts).await.unwrap();
+    let (database, lanes, _guard) = parked(&[later("x", HOUR), later("y", HOUR)]).await;
     let y = "SELECT id FROM cdc.lane_event WHERE part = 'y'";
     let y = database.text(y).await.unwrap().parse().unwrap();
-    let id = ordered_lanes::LaneEventId::new(y);
+    let id = LaneEventId::new(y);
     let operated = lanes.operate(id, Action::Retry, "test", None).await;
     operated.unwrap();
     let mut lane = claimed(&lanes).await.unwrap();
