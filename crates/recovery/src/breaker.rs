@@ -260,7 +260,7 @@ mod tests {
         }
     }
 
-    fn answer(probe: Probe<'_>, sign: Sign) {
+    fn answer(probe: &Probe<'_>, sign: Sign) {
         probe.breaker.note(probe.era, sign);
     }
 
@@ -370,7 +370,7 @@ mod tests {
     async fn an_answer_lets_all_who_wait_go_on() {
         let breaker = open();
         let (first, others) = tokio::join!(
-            async { answer(probe(&breaker).await, Sign::Verdict) },
+            async { answer(&probe(&breaker).await, Sign::Verdict) },
             async {
                 // Asked later, so it waits behind the first.
                 tokio::task::yield_now().await;
@@ -391,7 +391,7 @@ mod tests {
                 .is_err()
         );
         drop(probe(&breaker).await);
-        answer(probe(&breaker).await, Sign::Success);
+        answer(&probe(&breaker).await, Sign::Success);
         assert!(matches!(breaker.admit().await, Admission::Usual(_)));
     }
 }
