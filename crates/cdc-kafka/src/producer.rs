@@ -140,10 +140,15 @@ impl OrderedProducer {
         Arc::clone(&self.producer)
     }
 
-    /// Resolves when the delivery of every record has been reported, taken or not, or when the
-    /// producer is useless. Cancel safe.
-    pub(crate) async fn drained(&self) {
-        self.deliveries.drained().await;
+    /// A transaction begins.
+    pub(crate) fn begin_transaction(&self) {
+        self.deliveries.begin_transaction();
+    }
+
+    /// Resolves when the delivery of every record has been reported, taken or not, when one of the transaction was not
+    /// delivered, which this gives, or when the producer is useless. Cancel safe.
+    pub(crate) async fn drained(&self) -> Option<KafkaCode> {
+        self.deliveries.drained().await
     }
 
     /// Gives a record to librdkafka, which copies it. Never blocks.

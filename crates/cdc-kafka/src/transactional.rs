@@ -69,6 +69,14 @@ enum State {
 }
 
 impl State {
+    /// After a commit that failed.
+    const fn after(failed: &TransactionError) -> Self {
+        match failed {
+            TransactionError::Abortable(_) => Self::Failed,
+            TransactionError::Fenced(_) | TransactionError::Fatal(_) => Self::Ended,
+        }
+    }
+
     const fn describe(&self) -> &'static str {
         match self {
             Self::Idle => "none is open",
@@ -137,6 +145,7 @@ impl TransactionalProducer {
             failed.into_error()
         })?;
         self.current = next;
+        self.producer().begin_transaction();
         self.state = State::Open;
         self.offsets = None;
         Ok(())
@@ -181,7 +190,8 @@ impl TransactionalProducer {
         }
     }
 
-    /// Waits until every record of the transaction is delivered, and commits it.
+    /// Waits until every record of the transaction is delivered, and commits it; or until one is not delivered, with which
+    /// the transaction has failed: what is still queued then is never sent.
     ///
     /// Deliveries may be taken before or after. Cancel safe: the commit is not taken back, and a second call waits for
     /// the same one. It may go on without that call, so that its outcome is not known until there is one.
@@ -194,21 +204,20 @@ impl TransactionalProducer {
             match &mut self.state {
                 State::Open => self.state = State::Draining,
                 State::Draining => {
-                    self.producer().drained().await;
+                    let undelivered = self.producer().drained().await;
                     let (producer, stop) = (self.producer().native(), self.stop.clone());
+                    if let Some(code) = undelivered {
+                        let failed = calls::undelivered(&producer, code);
+                        self.state = State::after(&failed);
+                        return Err(failed);
+                    }
                     let offsets = self.offsets.take();
                     let commit = move || calls::commit(&producer, offsets.as_ref(), &stop);
                     self.state = State::Committing(tokio::task::spawn_blocking(commit));
                 }
                 State::Committing(task) => {
                     let outcome = finished(task).await;
-                    self.state = match outcome {
-                        Ok(()) => State::Idle,
-                        Err(TransactionError::Abortable(_)) => State::Failed,
-                        Err(TransactionError::Fenced(_) | TransactionError::Fatal(_)) => {
-                            State::Ended
-                        }
-                    };
+                    self.state = outcome.as_ref().err().map_or(State::Idle, State::after);
                     return outcome;
                 }
                 State::Idle | State::Failed | State::Aborting(_) | State::Ended => {

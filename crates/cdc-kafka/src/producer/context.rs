@@ -36,7 +36,7 @@ pub(crate) struct Deliveries {
     ready: Mutex<Ready>,
     /// Deliveries are ready; asked more often than they are taken.
     waiting: AtomicBool,
-    /// Somebody waits for the last report, not for the first.
+    /// Somebody waits for the last report, or for a failure, not for the first.
     draining: AtomicBool,
     fatal: AtomicBool,
     /// The producer takes nothing any more, and what it was sent is being reported.
@@ -53,6 +53,8 @@ pub(crate) struct Deliveries {
 struct Ready {
     deliveries: Vec<Delivery>,
     bytes: usize,
+    /// Why the first record of the transaction that was not delivered was not, taken or not.
+    undelivered: Option<KafkaCode>,
 }
 
 /// Wakes those who wait for a condition that others make true.
@@ -117,27 +119,37 @@ impl Deliveries {
         drop(ready);
     }
 
-    /// Resolves when every record has been reported, or the producer is useless. Cancel safe.
-    pub(super) async fn drained(&self) {
-        self.draining.store(true, Ordering::SeqCst);
-        self.reported
-            .wait_until(|| self.fatal.load(Ordering::SeqCst) || self.all_reported())
-            .await;
-        self.draining.store(false, Ordering::SeqCst);
+    /// What was reported before says nothing of the transaction that begins.
+    pub(super) fn begin_transaction(&self) {
+        self.lock().undelivered = None;
     }
 
-    fn all_reported(&self) -> bool {
+    /// Resolves when every record has been reported, one of the transaction was not delivered, or the producer is
+    /// useless. Cancel safe.
+    pub(super) async fn drained(&self) -> Option<KafkaCode> {
+        self.draining.store(true, Ordering::SeqCst);
+        self.reported
+            .wait_until(|| self.fatal.load(Ordering::SeqCst) || self.is_drained())
+            .await;
+        self.draining.store(false, Ordering::SeqCst);
+        self.lock().undelivered
+    }
+
+    fn is_drained(&self) -> bool {
         let ready = self.lock();
-        ready.deliveries.len() == self.in_flight.read().records
+        ready.undelivered.is_some() || ready.deliveries.len() == self.in_flight.read().records
     }
 
     fn report(&self, delivery: Delivery, bytes: usize) {
         let mut ready = self.lock();
+        if let Err(Error::Record { code, .. }) = &delivery.result {
+            ready.undelivered.get_or_insert(*code);
+        }
         ready.deliveries.push(delivery);
         ready.bytes += bytes;
         drop(ready);
         let is_first = !self.waiting.swap(true, Ordering::SeqCst);
-        if is_first || (self.draining.load(Ordering::SeqCst) && self.all_reported()) {
+        if is_first || (self.draining.load(Ordering::SeqCst) && self.is_drained()) {
             self.reported.notify();
         }
     }

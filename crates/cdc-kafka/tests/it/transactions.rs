@@ -311,3 +311,40 @@ async fn bounds_what_is_in_flight_over_all_transactions() {
     soon(sender.producer.commit()).await.unwrap();
     assert_eq!(values(&topic).await.len(), 11);
 }
+
+/// librdkafka sends nothing more of a transaction that has failed. What it took shortly before that is known stays with it, unsent
+/// and unreported, until the transaction is aborted.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_does_not_wait_for_records_that_are_never_sent() {
+    let topic = TestTopic::with_small_batches("never-sent", 20_000).await;
+    // Not to be compressed to something small.
+    let large: Vec<u8> = std::iter::repeat_with(|| cdc_event::random_number().to_be_bytes())
+        .take(7_500)
+        .flatten()
+        .collect();
+    for taken_before in [true, false] {
+        let mut sender = Transmitter::open(&unique_id()).await;
+        sender.producer.begin().unwrap();
+        sender.send(record(&topic.name, b"k", &large)).await;
+        loop {
+            match sender.try_send(record(&topic.name, b"k", b"small")) {
+                Ok(()) | Err(SendError::Full) => {}
+                Err(SendError::Failed(error)) if error.is_failed_transaction() => break,
+                Err(SendError::Failed(error)) => panic!("{error:?}"),
+            }
+        }
+        if taken_before {
+            soon(sender.producer.producer().delivered()).await;
+            sender.take();
+        }
+        let committing = tokio::time::timeout(Duration::from_secs(10), sender.producer.commit());
+        let failed = committing.await.expect("it waits").unwrap_err();
+        assert!(
+            matches!(failed, TransactionError::Abortable(_)),
+            "{failed:?}"
+        );
+        soon(sender.producer.abort()).await.unwrap();
+        sender.drain().await;
+    }
+    assert_eq!(values(&topic).await, [""; 0]);
+}
