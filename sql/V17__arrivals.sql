@@ -5,6 +5,7 @@
 -- sent again. The indexes are built anew, during which the notifier waits.
 ALTER TABLE cdc.delivery ALTER event_id TYPE text COLLATE "C", ALTER endpoint_id TYPE text COLLATE "C";
 ALTER TABLE cdc.attempt ALTER event_id TYPE text COLLATE "C", ALTER endpoint_id TYPE text COLLATE "C";
+ANALYZE cdc.delivery, cdc.attempt;
 
 -- Writes down that deliveries arrived, and gives how many were not known to have.
 --

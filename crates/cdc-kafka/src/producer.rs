@@ -15,6 +15,7 @@ use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, PurgeConfig};
 use rdkafka::types::RDKafkaErrorCode;
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use self::context::Deliveries;
 pub(crate) use self::context::DeliveryContext;
@@ -82,6 +83,9 @@ pub enum SendError {
 /// return a close takes up to this long.
 const POLL: Duration = Duration::from_millis(500);
 
+/// Between two times that the queue of a failed transaction is given up.
+const PURGE_INTERVAL: Duration = Duration::from_millis(100);
+
 impl OrderedProducer {
     /// Makes a producer; connections are made in the background, whether Kafka is there or not.
     ///
@@ -145,10 +149,26 @@ impl OrderedProducer {
         self.deliveries.begin_transaction();
     }
 
-    /// Resolves when the delivery of every record has been reported, taken or not, when one of the transaction was not
-    /// delivered, which this gives, or when the producer is useless. Cancel safe.
-    pub(crate) async fn drained(&self) -> Option<KafkaCode> {
-        self.deliveries.drained().await
+    /// Resolves when the delivery of every record of a transaction has been reported, taken or not, or when the producer is
+    /// useless. Cancel safe.
+    ///
+    /// A record that is not delivered fails the transaction, and librdkafka then gives up all that is queued. What it takes between
+    /// that and its being known stays in the queue, unsent and unreported, as does what comes back from a broker to be sent
+    /// again: hence it is given up here.
+    pub(crate) async fn drained(&self) {
+        if !self.deliveries.drained_or_failed().await {
+            return;
+        }
+        loop {
+            self.producer
+                .purge(PurgeConfig::default().queue().non_blocking());
+            if timeout(PURGE_INTERVAL, self.deliveries.drained())
+                .await
+                .is_ok()
+            {
+                return;
+            }
+        }
     }
 
     /// Gives a record to librdkafka, which copies it. Never blocks.

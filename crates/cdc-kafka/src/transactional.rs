@@ -69,14 +69,6 @@ enum State {
 }
 
 impl State {
-    /// After a commit that failed.
-    const fn after(failed: &TransactionError) -> Self {
-        match failed {
-            TransactionError::Abortable(_) => Self::Failed,
-            TransactionError::Fenced(_) | TransactionError::Fatal(_) => Self::Ended,
-        }
-    }
-
     const fn describe(&self) -> &'static str {
         match self {
             Self::Idle => "none is open",
@@ -190,8 +182,8 @@ impl TransactionalProducer {
         }
     }
 
-    /// Waits until every record of the transaction is delivered, and commits it; or until one is not delivered, with which
-    /// the transaction has failed: what is still queued then is never sent.
+    /// Waits until every record of the transaction is delivered, and commits it. When one is not delivered, the transaction
+    /// has failed, and what is still queued is given up.
     ///
     /// Deliveries may be taken before or after. Cancel safe: the commit is not taken back, and a second call waits for
     /// the same one. It may go on without that call, so that its outcome is not known until there is one.
@@ -204,20 +196,21 @@ impl TransactionalProducer {
             match &mut self.state {
                 State::Open => self.state = State::Draining,
                 State::Draining => {
-                    let undelivered = self.producer().drained().await;
+                    self.producer().drained().await;
                     let (producer, stop) = (self.producer().native(), self.stop.clone());
-                    if let Some(code) = undelivered {
-                        let failed = calls::undelivered(&producer, code);
-                        self.state = State::after(&failed);
-                        return Err(failed);
-                    }
                     let offsets = self.offsets.take();
                     let commit = move || calls::commit(&producer, offsets.as_ref(), &stop);
                     self.state = State::Committing(tokio::task::spawn_blocking(commit));
                 }
                 State::Committing(task) => {
                     let outcome = finished(task).await;
-                    self.state = outcome.as_ref().err().map_or(State::Idle, State::after);
+                    self.state = match outcome {
+                        Ok(()) => State::Idle,
+                        Err(TransactionError::Abortable(_)) => State::Failed,
+                        Err(TransactionError::Fenced(_) | TransactionError::Fatal(_)) => {
+                            State::Ended
+                        }
+                    };
                     return outcome;
                 }
                 State::Idle | State::Failed | State::Aborting(_) | State::Ended => {

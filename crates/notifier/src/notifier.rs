@@ -86,7 +86,8 @@ impl Notifier {
             "FROM cdc.subscription",
             "untold FROM cdc.delivery",
             "FROM cdc.attempt",
-            "'cdc.claim_new_deliveries'::regproc, 'cdc.settle_arrived'::regproc",
+            // They do nothing, but are to be there, and this role's to call.
+            "cdc.claim_new_deliveries('{}', '{}', '{}', '', 0, false), cdc.settle_arrived('{}', '{}', '{}')",
         ] {
             let sql = format!("SELECT {columns} LIMIT 0");
             session()

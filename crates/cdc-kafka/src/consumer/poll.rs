@@ -65,7 +65,8 @@ enum State {
 /// poll now and then.
 pub(super) const SLEEP: Duration = Duration::from_millis(100);
 
-/// How long the last commit is asked for again. librdkafka gives one up some time after the session timeout.
+/// How long the last commit is asked for again. Each time librdkafka gives up by itself, some time after the session timeout, or
+/// that of a poll while the group rebalances.
 const COMMIT_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Between two tries of the last commit.

@@ -53,8 +53,8 @@ pub(crate) struct Deliveries {
 struct Ready {
     deliveries: Vec<Delivery>,
     bytes: usize,
-    /// Why the first record of the transaction that was not delivered was not, taken or not.
-    undelivered: Option<KafkaCode>,
+    /// A record of the transaction was not delivered, whether that has been taken or not.
+    undelivered: bool,
 }
 
 /// Wakes those who wait for a condition that others make true.
@@ -121,35 +121,48 @@ impl Deliveries {
 
     /// What was reported before says nothing of the transaction that begins.
     pub(super) fn begin_transaction(&self) {
-        self.lock().undelivered = None;
+        self.lock().undelivered = false;
     }
 
-    /// Resolves when every record has been reported, one of the transaction was not delivered, or the producer is
-    /// useless. Cancel safe.
-    pub(super) async fn drained(&self) -> Option<KafkaCode> {
+    /// Resolves when every record has been reported, or the producer is useless. Cancel safe.
+    pub(super) async fn drained(&self) {
+        self.wait_for_reports(Self::all_reported).await;
+    }
+
+    /// As [`drained`](Self::drained), or when one of the transaction was not delivered, and gives whether that is so.
+    pub(super) async fn drained_or_failed(&self) -> bool {
+        self.wait_for_reports(|deliveries| deliveries.has_failed() || deliveries.all_reported())
+            .await;
+        self.has_failed()
+    }
+
+    async fn wait_for_reports(&self, are_in: impl Fn(&Self) -> bool) {
         self.draining.store(true, Ordering::SeqCst);
         self.reported
-            .wait_until(|| self.fatal.load(Ordering::SeqCst) || self.is_drained())
+            .wait_until(|| self.fatal.load(Ordering::SeqCst) || are_in(self))
             .await;
         self.draining.store(false, Ordering::SeqCst);
-        self.lock().undelivered
     }
 
-    fn is_drained(&self) -> bool {
+    fn all_reported(&self) -> bool {
         let ready = self.lock();
-        ready.undelivered.is_some() || ready.deliveries.len() == self.in_flight.read().records
+        ready.deliveries.len() == self.in_flight.read().records
+    }
+
+    fn has_failed(&self) -> bool {
+        self.lock().undelivered
     }
 
     fn report(&self, delivery: Delivery, bytes: usize) {
         let mut ready = self.lock();
-        if let Err(Error::Record { code, .. }) = &delivery.result {
-            ready.undelivered.get_or_insert(*code);
-        }
+        let has_failed = delivery.result.is_err();
+        ready.undelivered |= has_failed;
         ready.deliveries.push(delivery);
         ready.bytes += bytes;
         drop(ready);
         let is_first = !self.waiting.swap(true, Ordering::SeqCst);
-        if is_first || (self.draining.load(Ordering::SeqCst) && self.is_drained()) {
+        let may_end = || has_failed || self.all_reported();
+        if is_first || (self.draining.load(Ordering::SeqCst) && may_end()) {
             self.reported.notify();
         }
     }

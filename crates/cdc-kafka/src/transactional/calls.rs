@@ -96,19 +96,6 @@ pub(super) fn commit(
     })
 }
 
-/// What a record that was not delivered means for its transaction. librdkafka, asked to commit it, would first wait for
-/// those that are queued, and sends none of them.
-pub(super) fn undelivered(producer: &NativeProducer, code: KafkaCode) -> TransactionError {
-    match producer.client().fatal_error() {
-        Some((code, detail)) => TransactionError::of_fatal(KafkaCode::new(code), detail),
-        None => TransactionError::Abortable(Error::Transaction {
-            action: "commit",
-            detail: "one of its records was not delivered".into(),
-            code,
-        }),
-    }
-}
-
 /// Aborts a transaction, with what is queued. Tries again without end.
 pub(super) fn abort(
     producer: &NativeProducer,

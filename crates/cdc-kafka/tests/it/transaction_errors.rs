@@ -11,6 +11,7 @@ use rdkafka::types::RDKafkaRespErr::{
     self, RD_KAFKA_RESP_ERR__TRANSPORT, RD_KAFKA_RESP_ERR_CONCURRENT_TRANSACTIONS,
     RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE,
     RD_KAFKA_RESP_ERR_NOT_COORDINATOR, RD_KAFKA_RESP_ERR_PRODUCER_FENCED,
+    RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
     RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED, RD_KAFKA_RESP_ERR_UNKNOWN,
     RD_KAFKA_RESP_ERR_UNKNOWN_PRODUCER_ID,
 };
@@ -164,6 +165,21 @@ async fn the_record_that_failed_a_transaction_is_told_from_the_others() {
     let seen = read_all(&options.brokers, "t", 1).await;
     let values: Vec<_> = seen.into_iter().filter_map(|record| record.value).collect();
     assert_eq!(values, [b"small".to_vec()]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_says_why_the_transaction_had_failed_before() {
+    let (cluster, options) = mock("t");
+    let mut sender = transmitter(&options).await;
+    sender.producer.begin().unwrap();
+    cluster.request_errors(
+        AddPartitionsToTxn,
+        &[RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED],
+    );
+    sender.send(record("t", b"k", b"v")).await;
+    let failed = soon(sender.producer.commit()).await.unwrap_err();
+    let why = format!("{failed:?}");
+    assert!(why.contains("TopicAuthorizationFailed"), "{why}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
